@@ -1,0 +1,74 @@
+"""Checkpoints of a search: safetensors and JSON, whole or not there.
+
+``state.json`` names the tensor file that belongs to it and its checksum. It is renamed into place
+last, so a process killed at any moment leaves the old checkpoint or the new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from structured_layers.errors import CheckpointError
+from structured_layers.files import read_json, read_tensors, write_json, write_tensors
+
+FORMAT, VERSION = "structured-layers checkpoint", 1
+_TENSOR = "$tensor"
+
+
+def write_checkpoint(folder: Path, state: Mapping[str, Any], *, number: int) -> None:
+    """Replace the checkpoint in ``folder``.
+
+    Args:
+        folder: made if it is not there.
+        state: nested dictionaries of tensors and plain JSON values.
+        number: of the generation; it names the tensor file.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors: dict[str, Tensor] = {}
+    tree = _split(state, "", tensors)
+    name = f"state-{number}.safetensors"
+    digest = write_tensors(folder / name, tensors)
+    write_json(
+        folder / "state.json",
+        {"format": FORMAT, "version": VERSION, "tensors": name, "sha256": digest, "state": tree},
+    )
+    for old in folder.glob("state-*.safetensors"):
+        if old.name != name:
+            old.unlink()
+
+
+def read_checkpoint(folder: Path) -> dict[str, Any]:
+    """Read what :func:`write_checkpoint` wrote.
+
+    Raises:
+        CheckpointError: missing, cut off, of a newer version, or not ours.
+    """
+    data = read_json(folder / "state.json", format_name=FORMAT, version=VERSION)
+    try:
+        tensors = read_tensors(folder / str(data["tensors"]), digest=data["sha256"])
+        state: dict[str, Any] = _join(data["state"], tensors)
+        return state
+    except KeyError as error:
+        raise CheckpointError(f"{folder} is not a whole checkpoint: {error} is missing") from error
+
+
+def _split(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
+    """Return ``value`` as JSON, its tensors moved to ``tensors`` under their paths."""
+    if isinstance(value, Tensor):
+        tensors[path] = value
+        return {_TENSOR: path}
+    if isinstance(value, Mapping):
+        return {k: _split(v, f"{path}.{k}" if path else k, tensors) for k, v in value.items()}
+    return value
+
+
+def _join(value: Any, tensors: Mapping[str, Tensor]) -> Any:
+    if not isinstance(value, dict):
+        return value
+    if value.keys() == {_TENSOR}:
+        return tensors[value[_TENSOR]]
+    return {key: _join(item, tensors) for key, item in value.items()}

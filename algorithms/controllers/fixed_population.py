@@ -1,0 +1,74 @@
+"""A population of random structures that never changes: the papers' ablation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from structured_layers.errors import StructuredLayersError
+
+from ..search_spaces import SearchSpace
+from .base import Controller
+
+
+class FixedPopulation(Controller):
+    """Proposes the members of a random population in turn, so that only weights are learned.
+
+    The best member is the one with the highest moving average of its objectives.
+
+    Args:
+        space: what is decided.
+        population_size: how many structures are drawn; 1 is a single fixed structure.
+        decay: of the moving averages, in [0, 1).
+        seed: of the controller's own generator; None draws one.
+
+    Reference:
+        Song et al., Chromatic Networks, 2019 (arXiv 1907.06511): 301 random colourings.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        *,
+        population_size: int = 301,
+        decay: float = 0.8,
+        seed: int | None = None,
+    ) -> None:
+        """Draw the population."""
+        super().__init__(space, seed=seed)
+        if population_size < 1:
+            raise StructuredLayersError(f"population_size must be at least 1, got {population_size}")
+        if not 0 <= decay < 1:
+            raise StructuredLayersError(f"decay must be in [0, 1), got {decay}")
+        self.decay = decay
+        self._members = space.sample(population_size, self.generator)
+        self._scores = torch.full((population_size,), -torch.inf, dtype=torch.float64)
+        self._next = 0
+
+    def propose(self, n: int) -> Tensor:
+        """Return the next n members, starting over after the last: (n, K)."""
+        rows = torch.arange(self._next, self._next + n) % len(self._members)
+        self._next = (self._next + n) % len(self._members)
+        return self._members[rows]
+
+    def best(self) -> Tensor:
+        """Return the member (K,) with the highest average objective."""
+        return self._members[int(self._scores.argmax())]
+
+    def _observe(self, decisions: Tensor, objectives: Tensor) -> None:
+        for decision, objective in zip(decisions, objectives, strict=True):
+            for row in torch.nonzero((self._members == decision).all(dim=1)).flatten().tolist():
+                old = float(self._scores[row])
+                new = float(objective)
+                seen = old != -torch.inf
+                self._scores[row] = self.decay * old + (1 - self.decay) * new if seen else new
+
+    def _state(self) -> dict[str, Any]:
+        return {"members": self._members, "scores": self._scores, "next": self._next}
+
+    def _load_state(self, state: Mapping[str, Any]) -> None:
+        self._members, self._scores = state["members"], state["scores"].clone()
+        self._next = int(state["next"])

@@ -1,0 +1,133 @@
+"""ES-ENAS: a controller proposes a structure for every candidate of an evolution strategy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from evotorch import Problem
+from torch import Tensor
+
+from structured_layers.errors import StructuredLayersError
+
+from .controllers import Controller
+from .evolution_strategy import GradientSensing
+
+
+class ESENAS(GradientSensing):
+    """Search for weights and structure at once, at the cost of the search for the weights.
+
+    One generation: draw ε_i ~ N(0, I) and independent structures m_i⁺, m_i⁻ from the controller,
+    evaluate v_i^± = f(m_i^±, θ ± σε_i), step θ along 1/(2Nσ) Σ (u_i⁺ − u_i⁻) ε_i, u the shaped v,
+    and let the controller observe every (m, v). It never sees the perturbations.
+
+    Args:
+        problem: a problem whose solutions are d weights followed by K decisions, as a
+            ``PolicyProblem`` with a ``search_space`` has them.
+        controller: who proposes; which one it is does not matter here.
+        popsize: perturbed candidates per generation, an even number 2N.
+        center_init: θ at the start, (d,); None draws it as the problem draws solutions.
+        stdev_init: σ.
+        center_learning_rate: step size of the optimizer.
+        optimizer: ``"adam"``, ``"sgd"`` or ``"clipup"``, EvoTorch's.
+        optimizer_config: further arguments of the optimizer.
+        ranking_method: ``"raw"``, ``"centered"`` (ranks) or ``"std"`` (divided by the standard
+            deviation, as in ARS).
+        estimator: ``"antithetic"``.
+        directions: ``"gaussian"``.
+        num_center_evaluations: extra evaluations of θ with the controller's best structure; None is
+            N, as in the paper.
+        seed: of the search's own generator; None draws one. The controller has its own.
+
+    Reference:
+        Song et al., ES-ENAS, 2021 (arXiv 2101.07415), Algorithm 1 and C.4.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        controller: Controller,
+        *,
+        popsize: int = 100,
+        center_init: Tensor | None = None,
+        stdev_init: float = 0.1,
+        center_learning_rate: float = 0.01,
+        optimizer: str = "adam",
+        optimizer_config: Mapping[str, Any] | None = None,
+        ranking_method: str = "std",
+        estimator: str = "antithetic",
+        directions: str = "gaussian",
+        num_center_evaluations: int | None = None,
+        seed: int | None = None,
+    ) -> None:
+        """Set up the search; nothing is evaluated yet."""
+        num_weights = _num_weights(problem, controller)
+        if center_init is None:
+            center_init = problem.generate_values(1)[0, :num_weights]
+        if tuple(center_init.shape) != (num_weights,):
+            raise StructuredLayersError(
+                f"center_init must have shape ({num_weights},): the solution length less the "
+                f"{controller.space.num_decisions} decisions, got {tuple(center_init.shape)}"
+            )
+        self.controller = controller
+        super().__init__(
+            problem,
+            popsize=popsize,
+            center_init=center_init,
+            stdev_init=stdev_init,
+            center_learning_rate=center_learning_rate,
+            optimizer=optimizer,
+            optimizer_config=optimizer_config,
+            ranking_method=ranking_method,
+            estimator=estimator,
+            directions=directions,
+            num_center_evaluations=popsize // 2
+            if num_center_evaluations is None
+            else num_center_evaluations,
+            seed=seed,
+        )
+
+    def _status_getters(self) -> dict[str, Any]:
+        return {**super()._status_getters(), "controller_updates": self._get_controller_updates}
+
+    def _get_controller_updates(self) -> int:
+        return self.controller.num_updates
+
+    def _decisions(self) -> Tensor | None:
+        decisions = self.controller.propose(self._popsize)
+        self.controller.space.check(decisions)
+        return decisions
+
+    def center_decisions(self) -> Tensor | None:
+        """Return the controller's best structure (K,)."""
+        return self.controller.best()
+
+    def _learn(self, decisions: Tensor | None, fitnesses: Tensor) -> None:
+        if decisions is not None:
+            self.controller.observe(decisions, fitnesses)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that later generations depend on, the controller's state included."""
+        return {**super().state_dict(), "controller": self.controller.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from what :meth:`state_dict` returned."""
+        super().load_state_dict(state)
+        self.controller.load_state_dict(state["controller"])
+
+
+def _num_weights(problem: Problem, controller: Controller) -> int:
+    space = getattr(problem, "search_space", None)
+    expected = controller.space.num_decisions
+    if space is not None and space.num_decisions != expected:
+        raise StructuredLayersError(
+            f"the problem's search space has {space.num_decisions} decisions, the controller's "
+            f"{expected}; make the controller with the problem's search_space"
+        )
+    num_weights = problem.solution_length - expected
+    if num_weights < 1:
+        raise StructuredLayersError(
+            f"solutions of length {problem.solution_length} leave no weights beside the "
+            f"controller's {expected} decisions; give the PolicyProblem a search_space"
+        )
+    return num_weights

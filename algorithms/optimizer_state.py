@@ -1,0 +1,28 @@
+"""The state of EvoTorch's optimizers as tensors and plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from evotorch.optimizers import ClipUp, TorchOptimizer
+
+
+def optimizer_state_dict(optimizer: ClipUp | TorchOptimizer) -> dict[str, Any]:
+    """Return what later steps of an EvoTorch Adam, SGD or ClipUp depend on."""
+    if isinstance(optimizer, ClipUp):
+        return {"velocity": optimizer._velocity}
+    return dict(optimizer.contained_optimizer.state_dict()["state"].get(0, {}))
+
+
+def load_optimizer_state_dict(
+    optimizer: ClipUp | TorchOptimizer, state: Mapping[str, Any]
+) -> None:
+    """Continue from what :func:`optimizer_state_dict` returned."""
+    if isinstance(optimizer, ClipUp):
+        optimizer._velocity = state["velocity"]
+        return
+    inner = optimizer.contained_optimizer
+    full = inner.state_dict()
+    full["state"] = {0: dict(state)} if state else {}
+    inner.load_state_dict(full)

@@ -1,0 +1,37 @@
+"""How fitnesses are shaped before they weigh the directions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from evotorch.tools import rank
+from torch import Tensor
+
+
+def raw(fitnesses: Tensor) -> Tensor:
+    """Return the fitnesses as they are."""
+    return fitnesses
+
+
+def centered(fitnesses: Tensor) -> Tensor:
+    """Return centred ranks in [−1/2, 1/2]."""
+    ranks: Tensor = rank(fitnesses, "centered", higher_is_better=True)
+    return ranks
+
+
+def std(fitnesses: Tensor) -> Tensor:
+    """Return the fitnesses divided by their standard deviation; zeros if they are all equal.
+
+    Reference:
+        Mania, Guy, Recht, 2018 (arXiv 1803.07055), Algorithm 1: the update is divided by σ_R.
+    """
+    deviation = fitnesses.std(correction=0)
+    return fitnesses / deviation if deviation > 0 else torch.zeros_like(fitnesses)
+
+
+RANKING_METHODS: dict[str, Callable[[Tensor], Tensor]] = {
+    "raw": raw,
+    "centered": centered,
+    "std": std,
+}

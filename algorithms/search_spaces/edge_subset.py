@@ -1,0 +1,83 @@
+"""Edge sets: exactly k of all edges keep their weight."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from structured_layers.errors import StructuredLayersError
+from structured_layers.topology import topology_size
+
+from .base import SearchSpace
+
+
+class EdgeSubset(SearchSpace):
+    """All sets of ``num_kept`` out of ``num_edges`` edges, as distinct edge indices.
+
+    Args:
+        num_edges: T, all edges of the network.
+        num_kept: K, the edges that stay.
+
+    Examples:
+        >>> space = EdgeSubset(num_edges=320, num_kept=64)
+        >>> round(space.log10_size, 1)  # ES-ENAS: 10^68.3 for Swimmer with 32 hidden units
+        68.3
+
+    Reference:
+        Song et al., ES-ENAS, 2021 (arXiv 2101.07415), edge pruning.
+    """
+
+    def __init__(self, num_edges: int, num_kept: int) -> None:
+        """Check the sizes."""
+        if not 1 <= num_kept <= num_edges:
+            raise StructuredLayersError(
+                f"num_kept must be between 1 and {num_edges}, the number of edges, got {num_kept}"
+            )
+        super().__init__(num_kept, num_edges)
+
+    @staticmethod
+    def of(network: nn.Module, *, num_kept: int | None = None) -> EdgeSubset:
+        """Return the sets of ``num_kept`` edges of a network of masked layers."""
+        num_edges = topology_size(network)
+        return EdgeSubset(num_edges, num_edges if num_kept is None else num_kept)
+
+    @property
+    def log10_size(self) -> float:
+        """Decimal logarithm of the binomial coefficient (num_edges choose num_kept)."""
+        n, k = self.num_edges, self.num_decisions
+        log_size = math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+        return log_size / math.log(10)
+
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """Draw uniform sets, each as ascending indices: (n, K)."""
+        scores = torch.rand(n, self.num_edges, generator=generator)
+        return scores.topk(self.num_decisions, dim=1).indices.sort(dim=1).values
+
+    def mutate(self, decisions: Tensor, generator: torch.Generator) -> Tensor:
+        """Exchange one kept edge of each row for one that was not kept."""
+        if self.num_decisions == self.num_edges:
+            return decisions.clone()
+        n = len(decisions)
+        position = torch.randint(self.num_decisions, (n, 1), generator=generator)
+        scores = torch.rand(n, self.num_edges, generator=generator).scatter_(1, decisions, -1.0)
+        children = decisions.scatter(1, position, scores.argmax(dim=1, keepdim=True))
+        return children.sort(dim=1).values
+
+    def decode(self, decisions: Tensor) -> Tensor:
+        """Return the masks (n, T): one where an edge is kept."""
+        masks = torch.zeros(len(decisions), self.num_edges, dtype=torch.int64)
+        return masks.scatter_(1, decisions, 1)
+
+    def _check_values(self, decisions: Tensor) -> None:
+        if not decisions.numel():
+            return
+        if int(decisions.min()) < 0 or int(decisions.max()) >= self.num_edges:
+            raise StructuredLayersError(
+                f"edges must lie in 0..{self.num_edges - 1}, got values from "
+                f"{int(decisions.min())} to {int(decisions.max())}"
+            )
+        ordered = decisions.sort(dim=1).values
+        if bool((ordered[:, 1:] == ordered[:, :-1]).any()):
+            raise StructuredLayersError("the edges of one set must be distinct, got repeated ones")

@@ -1,0 +1,6 @@
+"""EvoTorch problems that evaluate policies, and runs of searches on them."""
+
+from .normalizer import ObservationNormalizer
+from .policy_problem import PolicyProblem
+
+__all__ = ["ObservationNormalizer", "PolicyProblem"]

@@ -1,0 +1,66 @@
+"""Spreading a generation over Ray actors without a result that depends on how."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING, Any
+
+import ray
+
+from .rollouts import Candidates, Rollouts
+
+if TYPE_CHECKING:
+    from .policy_problem import PolicyProblem
+
+DEFAULT_ACTOR_CONFIG: dict[str, Any] = {"max_restarts": 10, "max_task_retries": 3}
+"""An actor that dies comes back and runs its chunk again."""
+
+
+def ensure_ray() -> None:
+    """Start Ray on this machine without its dashboard, or join the cluster of RAY_ADDRESS."""
+    if ray.is_initialized():
+        return
+    options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    if "RAY_ADDRESS" not in os.environ:
+        options["include_dashboard"] = False
+    ray.init(**options)
+
+
+def chunk_slices(num_candidates: int, num_actors: int) -> list[slice]:
+    """Cut a generation into chunks that are handed out as actors become free.
+
+    The first chunks are large, because a long batch costs less Python per step; the last are small,
+    so that no actor waits long for another.
+    """
+    if num_actors < 2:
+        return [slice(0, num_candidates)]
+    slices, start = [], 0
+    while start < num_candidates:
+        size = max((num_candidates - start) // (2 * num_actors) * 3 // 2, MIN_CHUNK)
+        slices.append(slice(start, min(start + size, num_candidates)))
+        start += size
+    return slices
+
+
+MIN_CHUNK = 8
+
+
+def map_chunks(problem: PolicyProblem, chunks: list[Candidates]) -> list[Rollouts]:
+    """Evaluate the chunks here or on the problem's actors; results in the chunks' order."""
+    if problem.actors is None:
+        return [problem.evaluate_candidates(chunk) for chunk in chunks]
+    results: dict[int, Rollouts] = {}
+    waiting = list(enumerate(chunks))
+    busy: dict[Any, tuple[int, Any]] = {}
+    idle = list(problem.actors)
+    while waiting or busy:
+        while waiting and idle:
+            number, chunk = waiting.pop(0)
+            actor = idle.pop()
+            busy[actor.call.remote("evaluate_candidates", [chunk], {})] = (number, actor)
+        ready, _ = ray.wait(list(busy), num_returns=1)
+        number, actor = busy.pop(ready[0])
+        results[number] = ray.get(ready[0])
+        idle.append(actor)
+    return [results[number] for number in range(len(chunks))]

@@ -1,0 +1,47 @@
+"""The best centre of a run so far."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .normalizer import ObservationNormalizer
+
+
+class BestCenter:
+    """Keeps the centre with the highest mean return, and the normaliser it was evaluated with."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self.value = -torch.inf
+        self.solution: Tensor | None = None
+        self.normalizer: ObservationNormalizer | None = None
+
+    def offer(
+        self, value: float, solution: Tensor, normalizer: ObservationNormalizer | None
+    ) -> None:
+        """Keep ``solution`` if its ``value`` is higher than all before."""
+        if value > self.value:
+            self.value, self.solution, self.normalizer = value, solution, normalizer
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the centre kept, nothing if there is none."""
+        if self.solution is None:
+            return {}
+        state: dict[str, Any] = {"value": self.value, "solution": self.solution}
+        if self.normalizer is not None:
+            state["normalizer"] = self.normalizer.state_dict()
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take up what :meth:`state_dict` returned."""
+        self.__init__()  # type: ignore[misc]
+        if not state:
+            return
+        self.value, self.solution = float(state["value"]), state["solution"]
+        if "normalizer" in state:
+            self.normalizer = ObservationNormalizer(len(state["normalizer"]["sum"]))
+            self.normalizer.load_state_dict(state["normalizer"])

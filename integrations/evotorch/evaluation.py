@@ -1,0 +1,71 @@
+"""The return of a finished policy over fresh episodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from gymnasium import Env
+from numpy.typing import NDArray
+
+from structured_layers.errors import EvaluationError, StructuredLayersError
+from structured_layers.policy import Policy
+
+from ..simulators import make_simulator
+from .policy_problem import episode_seed
+from .rollouts import Normalization, rollout
+
+
+def evaluate_policy(
+    policy: Policy,
+    env: str | Callable[[], Env[Any, Any]] | None = None,
+    *,
+    num_episodes: int = 20,
+    episode_length: int = 1000,
+    seed: int = 0,
+) -> NDArray[np.float64]:
+    """Return the returns of ``num_episodes`` episodes, the alive bonus included.
+
+    The seeds never coincide with those of a training run.
+
+    Args:
+        policy: what acts.
+        env: where; None is the environment that the policy was trained in.
+        num_episodes: how many.
+        episode_length: steps after which an episode is cut.
+        seed: of the episodes.
+
+    Returns:
+        (num_episodes,)
+
+    Raises:
+        StructuredLayersError: an environment that does not fit the policy.
+        EvaluationError: an episode in which the environment failed.
+    """
+    if num_episodes < 1:
+        raise StructuredLayersError(f"num_episodes must be at least 1, got {num_episodes}")
+    environment = policy.env if env is None else env
+    if environment is None:
+        raise StructuredLayersError("this policy does not name its environment; pass env=")
+    seeds = [[episode_seed(seed, (_EVALUATION, episode))] for episode in range(num_episodes)]
+    mean, std = policy.observation_mean, policy.observation_std
+    with make_simulator(environment, capacity=min(num_episodes, 64)) as simulator:
+        if simulator.observation_size != policy.observation_size:
+            raise StructuredLayersError(
+                f"the policy takes {policy.observation_size} observations, the environment gives "
+                f"{simulator.observation_size}"
+            )
+        result = rollout(
+            policy.replicate(num_episodes),
+            simulator,
+            seeds,
+            episode_length=episode_length,
+            normalization=None if mean is None or std is None else Normalization(mean, std),
+        )
+    if result.failed.any():
+        raise EvaluationError(f"the environment failed in an episode: {result.error}")
+    return result.rewards + result.alive_bonus
+
+
+_EVALUATION = 1  # a spawn key of two numbers, where training has three

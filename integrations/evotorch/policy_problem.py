@@ -1,0 +1,292 @@
+"""The EvoTorch problem whose solutions are policies and whose fitness is their return."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from evotorch import Problem, SolutionBatch
+from gymnasium import Env
+from torch import Tensor, nn
+from torch.nn.utils import vector_to_parameters
+
+from structured_layers.algorithms.search_spaces import SearchSpace
+from structured_layers.errors import EvaluationError, StructuredLayersError
+from structured_layers.policy import Policy
+from structured_layers.population import PopulationPolicy
+from structured_layers.specs import NetworkSpec
+from structured_layers.topology import vector_to_topology
+
+from ..simulators import Simulator, make_simulator
+from .actors import DEFAULT_ACTOR_CONFIG, chunk_slices, ensure_ray, map_chunks
+from .normalizer import ObservationNormalizer
+from .rollouts import Candidates, Normalization, Rollouts, rollout
+from .spaces import actions_of
+
+MAX_FAILED_SHARE = 0.4
+"""Above this share of failed candidates a generation says nothing and the search stops."""
+
+
+class PolicyProblem(Problem):  # type: ignore[misc]
+    """Maximise the return of a policy network in an environment, many candidates in lock-step.
+
+    A solution is the network's trained values as ``parameters_to_vector`` orders them, followed,
+    with a ``search_space``, by its K decisions. The evaluation data of a solution are three further
+    numbers: the return with the alive bonus, the environment steps, and whether it failed.
+
+    Every candidate's episodes are seeded by (seed, generation, candidate, episode) and observations
+    are normalised by statistics frozen during a generation, so that results depend neither on the
+    number of actors nor on a restart.
+
+    Args:
+        env: a Gymnasium id or a callable that makes an environment.
+        network: the policy, see :class:`~structured_layers.PopulationPolicy` for what it may hold.
+        search_space: None keeps the network's own structure.
+        simulator: ``"auto"``, ``"mujoco"`` or ``"gymnasium"``.
+        observation_normalization: whether observations are centred and scaled.
+        alive_bonus: whether the fitness contains the reward for being alive.
+        num_episodes: per candidate; the fitness is their mean.
+        episode_length: steps after which an episode is cut; None is 1000, or the environment's own
+            limit if that is shorter.
+        common_seeds: candidates 2i and 2i + 1, the two signs of a pair, get the same episodes.
+        seed: of all episodes; None draws one.
+        num_actors: Ray actors, each with its own simulator; 0 evaluates in this process.
+        actor_config: Ray's options of the actors; by default a dead actor is restarted.
+        capacity: episodes that one simulator runs at once, at most 256.
+
+    Raises:
+        StructuredLayersError: an environment, a network or numbers that do not fit.
+        EvaluationError: from ``evaluate``, when over 40 % of the candidates failed.
+
+    Examples:
+        >>> from structured_layers import ToeplitzLinear, mlp
+        >>> problem = PolicyProblem("Swimmer-v5", mlp(8, [16], 2, layer=ToeplitzLinear), seed=0)
+        >>> problem.solution_length  # 23 + 17 weights, 16 + 2 biases
+        58
+    """
+
+    def __init__(
+        self,
+        env: str | Callable[[], Env[Any, Any]],
+        network: nn.Module,
+        *,
+        search_space: SearchSpace | None = None,
+        simulator: str = "auto",
+        observation_normalization: bool = True,
+        alive_bonus: bool = False,
+        num_episodes: int = 1,
+        episode_length: int | None = None,
+        common_seeds: bool = False,
+        seed: int | None = None,
+        num_actors: int = 0,
+        actor_config: Mapping[str, Any] | None = None,
+        capacity: int = 128,
+    ) -> None:
+        """Make one simulator, which tells the spaces, and check that the network fits it."""
+        if num_episodes < 1:
+            raise StructuredLayersError(f"num_episodes must be at least 1, got {num_episodes}")
+        self.num_parameters = sum(p.numel() for p in network.parameters())
+        self.search_space = search_space
+        super().__init__(
+            "max",
+            solution_length=self.num_parameters
+            + (0 if search_space is None else search_space.num_decisions),
+            dtype=torch.float32,
+            eval_dtype=torch.float32,
+            eval_data_length=3,
+            num_actors=num_actors,
+            actor_config={**DEFAULT_ACTOR_CONFIG, **(actor_config or {})},
+        )
+        self.env, self.network = env, network
+        self._simulator_args = {"simulator": simulator, "capacity": capacity}
+        self._simulator: Simulator | None = None
+        self._set_spaces()
+        self.episode_length = _episode_length(episode_length, self.simulator.time_limit)
+        self.num_episodes = num_episodes
+        self.alive_bonus = alive_bonus
+        self.common_seeds = common_seeds
+        self.run_seed = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
+        self.normalizer = (
+            ObservationNormalizer(self.observation_size) if observation_normalization else None
+        )
+        self.generation = 0
+        self.env_steps = 0
+        self.num_failed = 0
+        self.after_eval_hook.append(self._report)
+
+    def _set_spaces(self) -> None:
+        """Read the environment's spaces and check that the network serves them."""
+        self.observation_size = self.simulator.observation_size
+        self.action_space = self.simulator.action_space
+        population = PopulationPolicy(self.network, torch.zeros(1, self.num_parameters))
+        outputs = actions_of(self.action_space).num_outputs
+        if (population.in_features, population.out_features) != (self.observation_size, outputs):
+            raise StructuredLayersError(
+                f"the environment needs a network from {self.observation_size} observations to "
+                f"{outputs} outputs, got one from {population.in_features} to "
+                f"{population.out_features}"
+            )
+
+    @property
+    def simulator(self) -> Simulator:
+        """This process's simulator, made at its first use."""
+        if self._simulator is None:
+            self._simulator = make_simulator(self.env, **self._simulator_args)
+        return self._simulator
+
+    @property
+    def _nonserialized_attribs(self) -> list[str]:
+        return ["_simulator"]
+
+    def _parallelize(self) -> None:
+        if self._actors is None and self.num_actors >= 2 and self.is_main:
+            ensure_ray()
+        super()._parallelize()
+
+    def _evaluate_all(self, batch: SolutionBatch) -> None:
+        """Evaluate a whole generation, since only here every candidate's number is known."""
+        candidates = self._candidates(batch.values)
+        chunks = [candidates[s] for s in chunk_slices(len(candidates), self.num_actors)]
+        rollouts = Rollouts.concatenate(map_chunks(self, chunks))
+        self.generation += 1
+        self.env_steps += int(rollouts.steps.sum())
+        self.num_failed = int(rollouts.failed.sum())
+        if self.num_failed > MAX_FAILED_SHARE * len(rollouts.failed):
+            raise EvaluationError(
+                f"{self.num_failed} of {len(rollouts.failed)} candidates failed in generation "
+                f"{self.generation} (more than {MAX_FAILED_SHARE:.0%}); the last failure was: "
+                f"{rollouts.error}"
+            )
+        self._merge_observations(rollouts)
+        batch.set_evals(*self._evals(rollouts))
+
+    def _candidates(self, values: Tensor) -> Candidates:
+        """Split solutions into weights and topologies (decoded once) and seed their episodes."""
+        weights = values[:, : self.num_parameters]
+        topologies = None
+        if self.search_space is not None:
+            decisions = values[:, self.num_parameters :].to(torch.int64)
+            self.search_space.check(decisions)
+            topologies = self.search_space.decode(decisions)
+        seeds = [self._episode_seeds(row) for row in range(len(values))]
+        normalizer = self.normalizer
+        frozen = None if normalizer is None else Normalization(normalizer.mean, normalizer.std)
+        return Candidates(weights, topologies, seeds, frozen)
+
+    def _episode_seeds(self, candidate: int) -> list[int]:
+        number = candidate // 2 if self.common_seeds else candidate
+        keys = [(self.generation, number, episode) for episode in range(self.num_episodes)]
+        return [episode_seed(self.run_seed, key) for key in keys]
+
+    def evaluate_candidates(self, candidates: Candidates) -> Rollouts:
+        """Run the episodes of some candidates in this process; actors call it."""
+        policies = PopulationPolicy(self.network, candidates.weights, candidates.topologies)
+        return rollout(
+            policies,
+            self.simulator,
+            candidates.seeds,
+            episode_length=self.episode_length,
+            normalization=candidates.normalization,
+        )
+
+    def _merge_observations(self, rollouts: Rollouts) -> None:
+        if self.normalizer is None:
+            return
+        good = ~rollouts.failed
+        self.normalizer.merge(
+            int(rollouts.steps[good].sum()),
+            rollouts.observation_sum[good].sum(axis=0),
+            rollouts.observation_sum_of_squares[good].sum(axis=0),
+        )
+
+    def _evals(self, rollouts: Rollouts) -> tuple[Tensor, Tensor]:
+        """Return fitnesses (n,) and data (n, 3); a failed candidate gets the worst of the rest."""
+        full = (rollouts.rewards + rollouts.alive_bonus) / self.num_episodes
+        fitness = full if self.alive_bonus else rollouts.rewards / self.num_episodes
+        failed = rollouts.failed
+        fitness = np.where(failed, np.min(fitness[~failed]), fitness)
+        full = np.where(failed, np.min(full[~failed]), full)
+        data = np.stack([full, rollouts.steps, failed], axis=1)
+        return (
+            torch.from_numpy(fitness).to(torch.float32),
+            torch.from_numpy(data).to(torch.float32),
+        )
+
+    def _report(self, batch: SolutionBatch) -> dict[str, Any]:
+        return {"env_steps": self.env_steps, "num_failed": self.num_failed}
+
+    def _fill(self, values: Tensor) -> None:
+        """Draw solutions of the network's own scale, structures uniformly."""
+        scales = torch.cat(
+            [p.detach().std(correction=0).expand(p.numel()) for p in self.network.parameters()]
+        )
+        noise = torch.randn(len(values), self.num_parameters, generator=self.generator)
+        values[:, : self.num_parameters] = noise * scales
+        if self.search_space is not None:
+            generator = self.generator or torch.default_generator
+            values[:, self.num_parameters :] = self.search_space.sample(len(values), generator)
+
+    def to_policy(
+        self,
+        solution: Tensor,
+        *,
+        normalizer: ObservationNormalizer | None = None,
+        spec: NetworkSpec | None = None,
+    ) -> Policy:
+        """Return the policy of a solution.
+
+        Args:
+            solution: (d,) weights, followed by K decisions if the problem has a search space.
+            normalizer: None is the problem's own, as it is now.
+            spec: how the network is described in the policy's files; None if it cannot be.
+        """
+        weights, decisions = solution[: self.num_parameters], solution[self.num_parameters :]
+        network = copy.deepcopy(self.network)
+        vector_to_parameters(weights.to(torch.float32), network.parameters())
+        if self.search_space is not None:
+            topologies = self.search_space.decode(decisions[None].to(torch.int64))
+            vector_to_topology(topologies[0], network)
+        normalizer = normalizer or self.normalizer
+        return Policy(
+            network,
+            actions_of(self.action_space),
+            observation_mean=None if normalizer is None else normalizer.mean,
+            observation_std=None if normalizer is None else normalizer.std,
+            spec=spec,
+            env=self.env if isinstance(self.env, str) else None,
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what later evaluations depend on."""
+        state: dict[str, Any] = {
+            "run_seed": self.run_seed,
+            "generation": self.generation,
+            "env_steps": self.env_steps,
+        }
+        if self.normalizer is not None:
+            state["normalizer"] = self.normalizer.state_dict()
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from what :meth:`state_dict` returned."""
+        self.run_seed = int(state["run_seed"])
+        self.generation = int(state["generation"])
+        self.env_steps = int(state["env_steps"])
+        if self.normalizer is not None:
+            self.normalizer.load_state_dict(state["normalizer"])
+
+
+def episode_seed(run_seed: int, key: tuple[int, ...]) -> int:
+    """Return the seed of the episode that ``key`` numbers, independent of all others."""
+    sequence = np.random.SeedSequence(run_seed, spawn_key=key)
+    return int(sequence.generate_state(1, np.uint64)[0])
+
+
+def _episode_length(asked: int | None, time_limit: int | None) -> int:
+    if asked is not None and asked < 1:
+        raise StructuredLayersError(f"episode_length must be at least 1, got {asked}")
+    longest = 1000 if asked is None else asked
+    return longest if time_limit is None else min(longest, time_limit)

@@ -1,0 +1,233 @@
+"""Episodes of many candidates in lock-step: the inner loop of every search."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from structured_layers.population import PopulationPolicy
+
+from ..simulators import Simulator
+from .spaces import actions_of
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Rollouts:
+    """What n episodes (of one slot each) or n candidates (summed over theirs) brought.
+
+    Attributes:
+        rewards: (n,) sums of the environment's rewards without the bonus for being alive.
+        alive_bonus: (n,) sums of that bonus.
+        steps: (n,) environment steps.
+        failed: (n,) whether the environment raised or returned something not finite.
+        observation_sum: (n, obs) sums of the observations that were acted on.
+        observation_sum_of_squares: (n, obs) sums of their squares.
+        error: what the last failing environment said.
+    """
+
+    rewards: Floats
+    alive_bonus: Floats
+    steps: NDArray[np.int64]
+    failed: NDArray[np.bool_]
+    observation_sum: Floats
+    observation_sum_of_squares: Floats
+    error: str | None = None
+
+    @staticmethod
+    def empty(n: int, observation_size: int) -> Rollouts:
+        """Return n rows of zeros."""
+        return Rollouts(
+            rewards=np.zeros(n),
+            alive_bonus=np.zeros(n),
+            steps=np.zeros(n, dtype=np.int64),
+            failed=np.zeros(n, dtype=bool),
+            observation_sum=np.zeros((n, observation_size)),
+            observation_sum_of_squares=np.zeros((n, observation_size)),
+        )
+
+
+    @staticmethod
+    def concatenate(parts: Sequence[Rollouts]) -> Rollouts:
+        """Return the rows of all parts, in order, with the last error."""
+        names = (*_SUMMED, "failed")
+        columns = {name: np.concatenate([getattr(p, name) for p in parts]) for name in names}
+        errors = [part.error for part in parts if part.error is not None]
+        return Rollouts(**columns, error=errors[-1] if errors else None)
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """The frozen mean and standard deviation, (obs,) each, that one generation sees."""
+
+    mean: Floats
+    std: Floats
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Some candidates of a generation with all that their evaluation needs.
+
+    Attributes:
+        weights: (n, d).
+        topologies: (n, T) or None for the network's own.
+        seeds: n lists with one seed per episode.
+        normalization: None feeds the observations as they are.
+    """
+
+    weights: Tensor
+    topologies: Tensor | None
+    seeds: list[list[int]]
+    normalization: Normalization | None
+
+    def __len__(self) -> int:
+        """Return n."""
+        return len(self.seeds)
+
+    def __getitem__(self, rows: slice) -> Candidates:
+        """Return the candidates of a slice; copies, so that a chunk carries only its own rows."""
+        topologies = None if self.topologies is None else self.topologies[rows].clone()
+        weights = self.weights[rows].clone()
+        return Candidates(weights, topologies, self.seeds[rows], self.normalization)
+
+
+def rollout(
+    policies: PopulationPolicy,
+    simulator: Simulator,
+    seeds: list[list[int]],
+    *,
+    episode_length: int,
+    normalization: Normalization | None = None,
+) -> Rollouts:
+    """Run the episodes of every candidate and return one row per candidate.
+
+    Episodes wait in a queue; a slot that finishes takes the next one, and the batch shrinks when
+    none is left. A candidate's row has the same bits whatever the capacity and the other candidates
+    are.
+
+    Args:
+        policies: n candidates.
+        simulator: its capacity bounds how many episodes run at once.
+        seeds: n lists, one seed per episode.
+        episode_length: steps after which an episode is cut.
+        normalization: None feeds the observations as they are.
+    """
+    episodes = [(c, s) for c, candidate_seeds in enumerate(seeds) for s in candidate_seeds]
+    table = _Episodes(policies, simulator, episodes, episode_length, normalization)
+    while table.running:
+        table.step()
+    return _per_candidate(table.results, [c for c, _ in episodes], len(seeds), simulator.last_error)
+
+
+class _Episodes:
+    """The running episodes as arrays with a row each, and the queue of those that wait."""
+
+    def __init__(
+        self,
+        policies: PopulationPolicy,
+        simulator: Simulator,
+        episodes: list[tuple[int, int]],
+        episode_length: int,
+        normalization: Normalization | None,
+    ) -> None:
+        self._policies, self._simulator = policies, simulator
+        self._normalization = normalization
+        self._to_action = actions_of(simulator.action_space)
+        self._limit = episode_length
+        self._candidates = [candidate for candidate, _ in episodes]
+        self._seeds = [seed for _, seed in episodes]
+        self.results = Rollouts.empty(len(episodes), simulator.observation_size)
+        first = min(simulator.capacity, len(episodes))
+        self._waiting = deque(range(first, len(episodes)))
+        self._slots = np.arange(first)
+        self._episode = np.arange(first)  # which episode a row runs
+        self._running = policies.take([self._candidates[e] for e in range(first)])
+        self._sums = Rollouts.empty(first, simulator.observation_size)
+        self._observations = np.empty((first, simulator.observation_size))
+        self._start(list(range(first)))
+
+    @property
+    def running(self) -> bool:
+        """Whether an episode is left."""
+        return len(self._slots) > 0
+
+    def step(self) -> None:
+        """Take one step in every running episode and replace those that finished."""
+        sums, observations = self._sums, self._observations
+        np.add(sums.observation_sum, observations, out=sums.observation_sum)
+        squares = sums.observation_sum_of_squares
+        np.add(squares, observations * observations, out=squares)
+        if self._normalization is not None:
+            observations = (observations - self._normalization.mean) / self._normalization.std
+        actions = self._to_action(self._running.act(observations))
+        result = self._simulator.step(self._slots, actions)
+        self._observations = result.observations
+        np.add(sums.rewards, result.rewards - result.alive_bonus, out=sums.rewards)
+        np.add(sums.alive_bonus, result.alive_bonus, out=sums.alive_bonus)
+        np.add(sums.steps, 1, out=sums.steps)
+        done = result.terminated | result.truncated | (sums.steps >= self._limit)
+        if done.any():
+            self._start(self._replace(np.flatnonzero(done)))
+
+    def _start(self, rows: list[int]) -> None:
+        """Reset the slots of the given rows; an environment that cannot even reset has failed."""
+        while rows:
+            seeds = [self._seeds[self._episode[row]] for row in rows]
+            self._observations[rows] = self._simulator.reset(self._slots[rows], seeds)
+            finite = np.isfinite(self._observations[rows]).all(axis=1)
+            broken = np.array(rows)[~finite]
+            self._sums.rewards[broken] = np.nan
+            rows = self._replace(broken)
+
+    def _replace(self, finished: NDArray[np.intp]) -> list[int]:
+        """Store finished episodes, drop their rows or give them to waiting episodes.
+
+        Returns:
+            The rows whose new episode has to be started.
+        """
+        self._store(finished)
+        refilled = finished[: len(self._waiting)]
+        for row in refilled:
+            self._episode[row] = self._waiting.popleft()
+            self._running.put(row, self._policies, self._candidates[self._episode[row]])
+        dropped = finished[len(refilled) :]
+        if len(dropped):
+            kept = np.delete(np.arange(len(self._slots)), dropped)
+            self._keep(kept)
+            refilled = np.searchsorted(kept, refilled)
+        return [int(row) for row in refilled]
+
+    def _store(self, rows: NDArray[np.intp]) -> None:
+        episodes, sums, results = self._episode[rows], self._sums, self.results
+        results.failed[episodes] = ~np.isfinite(sums.rewards[rows])
+        for name in _SUMMED:
+            getattr(results, name)[episodes] = getattr(sums, name)[rows]
+            getattr(sums, name)[rows] = 0
+
+    def _keep(self, rows: NDArray[np.intp]) -> None:
+        self._slots, self._episode = self._slots[rows], self._episode[rows]
+        self._observations = self._observations[rows]
+        self._running = self._running.take(rows)
+        kept = {name: getattr(self._sums, name)[rows] for name in _SUMMED}
+        self._sums = Rollouts(**kept, failed=np.zeros(len(rows), dtype=bool))
+
+
+_SUMMED = ("rewards", "alive_bonus", "steps", "observation_sum", "observation_sum_of_squares")
+
+
+def _per_candidate(
+    episodes: Rollouts, candidates: list[int], n: int, error: str | None
+) -> Rollouts:
+    """Sum the episodes of each candidate in their order."""
+    if candidates == list(range(n)):
+        return Rollouts(**{**vars(episodes), "error": error})
+    total = Rollouts.empty(n, episodes.observation_sum.shape[1])
+    for name in (*_SUMMED, "failed"):
+        np.add.at(getattr(total, name), candidates, getattr(episodes, name))
+    return Rollouts(**{**vars(total), "error": error})

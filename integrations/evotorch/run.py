@@ -1,0 +1,207 @@
+"""A run: a folder in which a search trains, survives being killed, and leaves its policy."""
+
+from __future__ import annotations
+
+import copy
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from torch.utils.tensorboard import SummaryWriter
+
+from structured_layers.algorithms.checkpoints import read_checkpoint, write_checkpoint
+from structured_layers.errors import CheckpointError, StructuredLayersError
+from structured_layers.files import read_json, write_json
+from structured_layers.metrics import size_of
+
+from .best_center import BestCenter
+from .progress import ProgressFile
+from .run_config import RunConfig, build
+
+FORMAT, VERSION = "structured-layers run", 1
+Row = dict[str, Any]
+
+
+class Run:
+    """A run's folder: ``config.json``, ``progress.csv``, ``checkpoint/``, ``policy/``, ``report/``.
+
+    Make one with :meth:`create` or :meth:`resume`, then :meth:`train`.
+
+    The policy in ``policy/`` is the centre of the generation with the best ``return_center`` so
+    far: never a single lucky candidate, but still the best of many; evaluate it again.
+
+    Args:
+        folder: the run's folder.
+        config: its settings.
+        num_actors: Ray actors; results do not depend on it.
+    """
+
+    def __init__(self, folder: Path, config: RunConfig, num_actors: int) -> None:
+        """Build the search; nothing is read or written yet."""
+        self.folder, self.config = folder, config
+        self.spec, self.problem, self.search = build(config, num_actors=num_actors)
+        self.best = BestCenter()
+        self.seconds = 0.0
+        self._num_weights = size_of(self.problem.network).weights
+
+    @classmethod
+    def create(cls, folder: str | Path, config: RunConfig, *, num_actors: int = 0) -> Run:
+        """Start a run in a new folder.
+
+        Raises:
+            StructuredLayersError: the folder exists, or the settings do not work; then no folder is
+                left behind.
+        """
+        folder = Path(folder)
+        if folder.exists():
+            raise StructuredLayersError(
+                f"{folder} exists; choose another --out, remove it, or go on with "
+                f"`structured-layers resume {folder}`"
+            )
+        run = cls(folder, config, num_actors)
+        temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+        temporary.mkdir(parents=True)
+        try:
+            settings = {"format": FORMAT, "version": VERSION, "config": config.to_json()}
+            write_json(temporary / "config.json", settings)
+            ProgressFile(temporary / "progress.csv")
+            write_checkpoint(temporary / "checkpoint", run._state(), number=0)
+            temporary.rename(folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        return run
+
+    @classmethod
+    def resume(cls, folder: str | Path, *, num_actors: int = 0) -> Run:
+        """Go on with a run, to the same numbers as if it had never stopped.
+
+        Raises:
+            CheckpointError: not a run, or one that is cut off or of a newer version.
+        """
+        folder = Path(folder)
+        settings = read_json(folder / "config.json", format_name=FORMAT, version=VERSION)
+        state = read_checkpoint(folder / "checkpoint")
+        run = cls(folder, RunConfig.from_json(settings["config"]), num_actors)
+        try:
+            run._load_state(state)
+        except KeyError as error:
+            raise CheckpointError(f"{folder}/checkpoint lacks {error}") from error
+        run.progress.cut(run.generation)
+        return run
+
+    @property
+    def progress(self) -> ProgressFile:
+        """The run's ``progress.csv``."""
+        return ProgressFile(self.folder / "progress.csv")
+
+    @property
+    def generation(self) -> int:
+        """Finished generations."""
+        return int(self.search.step_count)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run took all its steps."""
+        return self.problem.env_steps >= self.config.total_steps
+
+    def train(
+        self,
+        *,
+        checkpoint_every: int = 10,
+        on_generation: Callable[[Row], None] | None = None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Train until the steps are used up or ``should_stop`` says so, then save.
+
+        An exception out of a generation saves the state before that generation and goes on.
+
+        Args:
+            checkpoint_every: generations between two checkpoints.
+            on_generation: receives every new row of ``progress.csv``.
+            should_stop: asked after every generation.
+        """
+        progress = self.progress
+        writer = SummaryWriter(str(self.folder / "tensorboard"), purge_step=self.generation + 1)
+        try:
+            while not self.finished and not should_stop():
+                row = self._generation()
+                progress.append(row)
+                for name, value in row.items():
+                    writer.add_scalar(f"train/{name}", value, self.generation)
+                if self.generation % checkpoint_every == 0:
+                    self.save()
+                if on_generation is not None:
+                    on_generation(row)
+        finally:
+            self.save()
+            writer.close()
+
+    def _generation(self) -> Row:
+        """Take one step of the search; if it fails, put everything back as it was before."""
+        before = copy.deepcopy(self._state())
+        normalizer, center = copy.deepcopy(self.problem.normalizer), self.search.center_solution()
+        start = time.perf_counter()
+        try:
+            self.search.step()
+        except BaseException:
+            self._load_state(before)
+            raise
+        self.seconds += time.perf_counter() - start
+        row = self._row()
+        self.best.offer(row["return_center"], center, normalizer)
+        return row
+
+    def _row(self) -> Row:
+        """Return the row of ``progress.csv`` of the generation that just ended."""
+        population, centers = self.search.population.evals, self.search.center_population
+        status = self.search.status
+        returns = population[:, 1]
+        return {
+            "generation": self.generation,
+            "env_steps": self.problem.env_steps,
+            "seconds": round(self.seconds, 3),
+            "return_mean": float(returns.double().mean()),
+            "return_best": float(returns.max()),
+            "return_center": float(centers.evals[:, 1].double().mean()),
+            "num_weights": self._num_weights,
+            "controller_updates": status["controller_updates"] if self._has_controller else 0,
+            "failed_candidates": self.problem.num_failed,
+            "update_norm": status["update_norm"],
+            "fitness_mean": float(population[:, 0].double().mean()),
+            "episode_steps_mean": float(population[:, 2].double().mean()),
+        }
+
+    @property
+    def _has_controller(self) -> bool:
+        return "controller_updates" in self.search.status
+
+    def save(self) -> None:
+        """Write the checkpoint and the policy."""
+        write_checkpoint(self.folder / "checkpoint", self._state(), number=self.generation)
+        if self.best.solution is not None:
+            policy = self.problem.to_policy(
+                self.best.solution, normalizer=self.best.normalizer, spec=self.spec
+            )
+            policy.save(self.folder / "policy")
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "search": self.search.state_dict(),
+            "best": self.best.state_dict(),
+            "seconds": self.seconds,
+        }
+
+    def _load_state(self, state: dict[str, Any]) -> None:
+        self.search.load_state_dict(state["search"])
+        self.best.load_state_dict(state["best"])
+        self.seconds = float(state["seconds"])
+
+    def close(self) -> None:
+        """Stop the actors."""
+        if self.problem.actors is not None:
+            self.problem.kill_actors()
+
+

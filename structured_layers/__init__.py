@@ -1,0 +1,35 @@
+"""Compact policies: structured layers, searches that train them, and ways to run them.
+
+Only PyTorch and NumPy are imported here; ``structured_layers.algorithms`` and
+``structured_layers.integrations`` bring the searches and the simulators.
+"""
+
+from .errors import CheckpointError, MissingDependencyError, StructuredLayersError
+from .layers import (
+    ChromaticLinear,
+    CirculantLinear,
+    MaskedLinear,
+    Palette,
+    StructuredLinear,
+    ToeplitzLinear,
+    tie_palettes_,
+)
+from .networks import mlp
+from .topology import topology_size, topology_to_vector, vector_to_topology
+
+__all__ = [
+    "CheckpointError",
+    "ChromaticLinear",
+    "CirculantLinear",
+    "MaskedLinear",
+    "MissingDependencyError",
+    "Palette",
+    "StructuredLayersError",
+    "StructuredLinear",
+    "ToeplitzLinear",
+    "mlp",
+    "tie_palettes_",
+    "topology_size",
+    "topology_to_vector",
+    "vector_to_topology",
+]

@@ -1,0 +1,123 @@
+"""The two files of a policy: ``policy.json`` describes, ``weights.safetensors`` holds all numbers.
+
+Only ``weights.safetensors`` changes while a search runs, so that each save is one rename.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .actions import Actions, BoxActions, DiscreteActions
+from .errors import CheckpointError, StructuredLayersError
+from .files import read_json, read_tensors, write_json, write_tensors
+from .layers import MaskedLinear, tie_palettes_
+from .policy import Policy
+from .specs import NetworkSpec
+
+FORMAT, VERSION = "structured-layers policy", 1
+WEIGHTS = "weights.safetensors"
+PREFIX = "network."
+
+
+def save_policy(policy: Policy, folder: Path) -> None:
+    """Write a policy's two files."""
+    if policy.spec is None:
+        raise StructuredLayersError(
+            "a policy is saved with its NetworkSpec, and this one has none; keep the state_dict of "
+            "a module of your own yourself"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    write_tensors(folder / WEIGHTS, _tensors(policy))
+    description = {
+        "format": FORMAT,
+        "version": VERSION,
+        "network": policy.spec.to_json(),
+        "observation_normalization": policy.observation_mean is not None,
+        "actions": _describe(policy.actions),
+        "env": policy.env,
+    }
+    write_json(folder / "policy.json", description)
+
+
+def _tensors(policy: Policy) -> dict[str, Tensor]:
+    tensors = {PREFIX + name: values for name, values in _network_tensors(policy.network).items()}
+    if policy.observation_mean is not None and policy.observation_std is not None:
+        tensors["observation_mean"] = torch.from_numpy(policy.observation_mean)
+        tensors["observation_std"] = torch.from_numpy(policy.observation_std)
+    if isinstance(policy.actions, BoxActions):
+        tensors["action_low"] = torch.from_numpy(policy.actions.low)
+        tensors["action_high"] = torch.from_numpy(policy.actions.high)
+    return tensors
+
+
+def _network_tensors(network: nn.Module) -> dict[str, Tensor]:
+    """Return parameters, shared ones once, and structure; of a masked layer what survives."""
+    tensors = {name: p.detach() for name, p in network.named_parameters()}
+    tensors |= dict(network.named_buffers())
+    for path, layer in network.named_modules():
+        if isinstance(layer, MaskedLinear):
+            name = f"{path}.values" if path else "values"
+            tensors[name] = layer.values.detach()[layer.mask]
+    return tensors
+
+
+def _describe(actions: Actions) -> dict[str, Any]:
+    if isinstance(actions, DiscreteActions):
+        return {"type": "discrete", "n": actions.n, "start": actions.start}
+    return {"type": "box", "size": actions.num_outputs}
+
+
+def read_policy(folder: Path, network: nn.Module | None) -> Policy:
+    """Read a policy from its folder or from the folder of its run."""
+    if not (folder / "policy.json").exists() and (folder / "policy").is_dir():
+        folder = folder / "policy"
+    data = read_json(folder / "policy.json", format_name=FORMAT, version=VERSION)
+    tensors = read_tensors(folder / WEIGHTS)
+    try:
+        spec = NetworkSpec.from_json(data["network"])
+        network = spec.build() if network is None else network
+        _load_network(network, tensors)
+        normalized = data["observation_normalization"]
+        return Policy(
+            network,
+            _actions(data["actions"], tensors),
+            observation_mean=tensors["observation_mean"].numpy() if normalized else None,
+            observation_std=tensors["observation_std"].numpy() if normalized else None,
+            spec=spec,
+            env=data["env"],
+        )
+    except (KeyError, TypeError, RuntimeError, StructuredLayersError) as error:
+        raise CheckpointError(f"{folder} does not hold a whole policy: {error}") from error
+
+
+def _actions(description: dict[str, Any], tensors: dict[str, Tensor]) -> Actions:
+    if description["type"] == "discrete":
+        return DiscreteActions(int(description["n"]), int(description["start"]))
+    return BoxActions(tensors["action_low"].numpy(), tensors["action_high"].numpy())
+
+
+def _load_network(network: nn.Module, tensors: dict[str, Tensor]) -> None:
+    state = {n.removeprefix(PREFIX): t for n, t in tensors.items() if n.startswith(PREFIX)}
+    for path, layer in network.named_modules():
+        if isinstance(layer, MaskedLinear):
+            prefix = f"{path}." if path else ""
+            mask, survivors = state[f"{prefix}mask"], state[f"{prefix}values"]
+            state[f"{prefix}values"] = torch.zeros(mask.shape).masked_scatter(mask, survivors)
+    own = {**dict(network.named_parameters()), **dict(network.named_buffers())}
+    if state.keys() != own.keys():
+        raise CheckpointError(
+            f"its weights are {sorted(state)}, the network's are {sorted(own)}"
+        )
+    with torch.no_grad():
+        for name, target in own.items():
+            if target.shape != state[name].shape:
+                raise CheckpointError(
+                    f"{name} has shape {tuple(state[name].shape)}, the network's is "
+                    f"{tuple(target.shape)}"
+                )
+            target.copy_(state[name])
+    tie_palettes_(network)

@@ -1,0 +1,222 @@
+"""Many policies at once: weights built once, multiplied every step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from .errors import StructuredLayersError
+from .layers import StructuredLinear
+from .topology import topology_size
+
+FloatArray = NDArray[np.float32]
+
+
+def _relu(x: FloatArray) -> FloatArray:
+    return np.maximum(x, np.float32(0))
+
+
+def _sigmoid(x: FloatArray) -> FloatArray:
+    return np.float32(0.5) * (np.tanh(np.float32(0.5) * x) + np.float32(1))
+
+
+def _silu(x: FloatArray) -> FloatArray:
+    return x * _sigmoid(x)
+
+
+ACTIVATIONS: dict[type[nn.Module], Callable[[FloatArray], FloatArray]] = {
+    nn.Tanh: np.tanh,
+    nn.ReLU: _relu,
+    nn.Sigmoid: _sigmoid,
+    nn.SiLU: _silu,
+}
+
+
+@dataclass
+class _Dense:
+    """The dense weights of one layer for every candidate."""
+
+    weight: FloatArray  # (P, in, out)
+    bias: FloatArray | None  # (P, 1, out)
+
+    def __call__(self, x: FloatArray) -> FloatArray:
+        y: FloatArray = np.matmul(x, self.weight)  # (P, 1, in) @ (P, in, out)
+        if self.bias is not None:
+            y += self.bias
+        return y
+
+    def arrays(self) -> list[FloatArray]:
+        return [self.weight] if self.bias is None else [self.weight, self.bias]
+
+    def take(self, rows: NDArray[np.intp]) -> _Dense:
+        return _Dense(self.weight[rows], None if self.bias is None else self.bias[rows])
+
+
+_Stage = _Dense | Callable[[FloatArray], FloatArray]
+
+
+class PopulationPolicy:
+    r"""P policies of one network that differ in weights and, if asked for, in topology.
+
+    All dense weights are built once, in one call per layer; afterwards :meth:`act` only multiplies,
+    in float32 with NumPy. A candidate's actions have the same bits in whatever batch it runs,
+    because weights come from gathers and elementwise operations and the products are one
+    ``(1, in) @ (in, out)`` per candidate.
+
+    Args:
+        network: an ``nn.Sequential`` (nested ones are fine) of ``nn.Linear``, structured layers,
+            Tanh, ReLU, Sigmoid, SiLU and Identity modules. It is only read.
+        weights: (P, d), each row as from ``torch.nn.utils.parameters_to_vector``.
+        topology: (P, K), each row as from :func:`~structured_layers.topology_to_vector`; None takes
+            the network's own for every candidate.
+
+    Raises:
+        StructuredLayersError: a module that is not supported, by its dotted path, or wrong shapes.
+
+    Examples:
+        >>> import numpy as np, torch
+        >>> from structured_layers import ToeplitzLinear, mlp
+        >>> network = mlp(17, [32], 6, layer=ToeplitzLinear)
+        >>> d = sum(p.numel() for p in network.parameters())
+        >>> population = PopulationPolicy(network, torch.randn(128, d))
+        >>> population.act(np.zeros((128, 17))).shape
+        (128, 6)
+    """
+
+    def __init__(self, network: nn.Module, weights: Tensor, topology: Tensor | None = None) -> None:
+        """Build every candidate's dense weights."""
+        weights = weights.detach().to(device="cpu", dtype=torch.float32)
+        self.num_candidates = _check_shapes(network, weights, topology)
+        parameters = _parameter_slices(network, weights)
+        buffers = _topology_slices(network, topology)
+        self._stages: list[_Stage] = list(_stages(network, parameters, buffers))
+        dense = [stage for stage in self._stages if isinstance(stage, _Dense)]
+        if not dense:
+            raise StructuredLayersError(f"{type(network).__name__} has no linear layer to run")
+        self.in_features = int(dense[0].weight.shape[1])
+        self.out_features = int(dense[-1].weight.shape[2])
+
+    def __len__(self) -> int:
+        """Return the number of candidates."""
+        return self.num_candidates
+
+    def act(self, observations: NDArray[np.floating]) -> FloatArray:
+        """Return the outputs of every candidate for its own observation.
+
+        Args:
+            observations: (P, obs), cast to float32.
+
+        Returns:
+            (P, act) float32, not clipped.
+        """
+        x: FloatArray = np.asarray(observations, dtype=np.float32)[:, None, :]  # (P, 1, obs)
+        for stage in self._stages:
+            x = stage(x)
+        return x[:, 0, :]
+
+    def take(self, rows: Sequence[int] | NDArray[np.intp]) -> PopulationPolicy:
+        """Return a population with copies of the candidates ``rows``, in that order."""
+        index = np.asarray(rows, dtype=np.intp)
+        taken = object.__new__(PopulationPolicy)
+        taken.num_candidates = len(index)
+        taken.in_features, taken.out_features = self.in_features, self.out_features
+        taken._stages = [s.take(index) if isinstance(s, _Dense) else s for s in self._stages]
+        return taken
+
+    def put(self, position: int, source: PopulationPolicy, row: int) -> None:
+        """Overwrite the candidate at ``position`` by the candidate ``row`` of ``source``."""
+        for mine, other in zip(self._stages, source._stages, strict=True):
+            if isinstance(mine, _Dense) and isinstance(other, _Dense):
+                for target, values in zip(mine.arrays(), other.arrays(), strict=True):
+                    target[position] = values[row]
+
+
+def _check_shapes(network: nn.Module, weights: Tensor, topology: Tensor | None) -> int:
+    d = sum(p.numel() for p in network.parameters())
+    if weights.ndim != 2 or weights.shape[1] != d:
+        raise StructuredLayersError(
+            f"weights must have shape (P, {d}), one row per candidate with the network's {d} "
+            f"trained values, got {tuple(weights.shape)}"
+        )
+    if topology is not None:
+        expected = (weights.shape[0], topology_size(network))
+        if tuple(topology.shape) != expected:
+            raise StructuredLayersError(
+                f"topology must have shape {expected}, one row per candidate as from "
+                f"topology_to_vector, got {tuple(topology.shape)}"
+            )
+    return int(weights.shape[0])
+
+
+def _parameter_slices(network: nn.Module, weights: Tensor) -> dict[int, Tensor]:
+    """Map id(parameter) to its values (P, *shape), in the order of parameters_to_vector."""
+    slices, start = {}, 0
+    for parameter in network.parameters():
+        stop = start + parameter.numel()
+        slices[id(parameter)] = weights[:, start:stop].reshape(-1, *parameter.shape)
+        start = stop
+    return slices
+
+
+def _topology_slices(network: nn.Module, topology: Tensor | None) -> dict[int, Tensor]:
+    """Map id(buffer) to its structure (P, *shape), in the order of topology_to_vector."""
+    slices: dict[int, Tensor] = {}
+    if topology is None:
+        return slices
+    start = 0
+    for layer in network.modules():
+        for name in getattr(layer, "topology_names", ()):
+            buffer = layer.get_buffer(name)
+            stop = start + buffer.numel()
+            rows = topology[:, start:stop].reshape(-1, *buffer.shape)
+            slices[id(buffer)] = rows.to(device="cpu", dtype=buffer.dtype)
+            start = stop
+    return slices
+
+
+def _stages(
+    network: nn.Module, parameters: dict[int, Tensor], buffers: dict[int, Tensor]
+) -> Iterator[_Stage]:
+    for path, module in _leaves(network, type(network).__name__):
+        if isinstance(module, (nn.Linear, StructuredLinear)):
+            yield _dense(module, parameters, buffers)
+        elif type(module) in ACTIVATIONS:
+            yield ACTIVATIONS[type(module)]
+        elif type(module) is not nn.Identity:
+            raise StructuredLayersError(
+                f"{path} is a {type(module).__module__}.{type(module).__qualname__}, which a "
+                f"population cannot run; supported are nn.Linear, structured layers and "
+                f"{', '.join(kind.__name__ for kind in ACTIVATIONS)} and Identity"
+            )
+
+
+def _leaves(module: nn.Module, path: str) -> Iterator[tuple[str, nn.Module]]:
+    """Yield the modules of nested Sequentials in the order in which they run."""
+    if type(module) is nn.Sequential:
+        # not named_children(), which leaves out a module that is used twice
+        for name, child in module._modules.items():
+            if child is not None:
+                yield from _leaves(child, f"{path}.{name}")
+    else:
+        yield path, module
+
+
+def _dense(
+    layer: nn.Linear | StructuredLinear, parameters: dict[int, Tensor], buffers: dict[int, Tensor]
+) -> _Dense:
+    own = {name: parameters[id(p)] for name, p in layer.named_parameters(recurse=False)}
+    if isinstance(layer, nn.Linear):
+        weight = own["weight"]
+    else:
+        structure = {n: buffers.get(id(b), b) for n, b in layer.named_buffers(recurse=False)}
+        weight = layer.weight_from(own, structure)
+    bias = own.get("bias")
+    return _Dense(
+        weight.transpose(-1, -2).contiguous().numpy(),
+        None if bias is None else bias[:, None, :].contiguous().numpy(),
+    )
