@@ -7,10 +7,8 @@
 #   make docs        build the documentation into site/
 #   make clean       remove the environment, the demo's run, caches and builds
 # Another interpreter: make PYTHON=python3.12 …
-# PyTorch with CUDA instead of the smaller CPU build: make TORCH_INDEX= …
 
 PYTHON ?= python3
-TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -61,22 +59,11 @@ clean:
 
 # The stamp is younger than what it was installed from; a changed dependency installs again.
 $(INSTALLED): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo 'Python >= 3.11 is needed, but "$(PYTHON)" is' \
 			"$$($(PYTHON) --version 2>&1 || true). Name another one: make PYTHON=python3.12" >&2; \
 		exit 1; }
 	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear $(VENV)
 	@echo 'Installing into $(VENV): the first time takes a few minutes.'
-	@$(INSTALL_TORCH)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(EXTRAS)]'
 	@touch $@
-
-# On Linux the default PyTorch brings gigabytes of CUDA libraries that nothing here needs. Where the
-# index of the CPU builds cannot be reached, the next step installs the default one.
-ifneq ($(TORCH_INDEX),)
-INSTALL_TORCH = test "$$(uname -s)" != Linux || $(BIN)/python -m pip install --quiet --no-deps \
-	--retries 1 --index-url $(TORCH_INDEX) --constraint constraints.txt torch || \
-	echo 'No PyTorch from $(TORCH_INDEX): taking the default build.'
-else
-INSTALL_TORCH = :
-endif

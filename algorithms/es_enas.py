@@ -124,7 +124,7 @@ def _num_weights(problem: Problem, controller: Controller) -> int:
             f"the problem's search space has {space.num_decisions} decisions, the controller's "
             f"{expected}; make the controller with the problem's search_space"
         )
-    num_weights = problem.solution_length - expected
+    num_weights = int(problem.solution_length) - expected
     if num_weights < 1:
         raise StructuredLayersError(
             f"solutions of length {problem.solution_length} leave no weights beside the "

@@ -22,7 +22,7 @@ from .ranking import RANKING_METHODS
 ESTIMATORS = ("antithetic",)
 
 
-class GradientSensing(SearchAlgorithm, SinglePopulationAlgorithmMixin):  # type: ignore[misc]
+class GradientSensing(SearchAlgorithm, SinglePopulationAlgorithmMixin):
     """The part that every strategy shares: sensing the gradient and stepping along it.
 
     A subclass says which decisions go with each candidate. See :class:`ES` for the arguments.
@@ -129,7 +129,8 @@ class GradientSensing(SearchAlgorithm, SinglePopulationAlgorithmMixin):  # type:
         self._population = batch[: len(rows)]
         self._center_population = batch[len(rows) :] if len(center) else None
         sign = 1.0 if self.problem.senses[0] == "max" else -1.0
-        fitnesses: Tensor = sign * self._population.evals[:, 0]
+        # a plain copy: EvoTorch hands out read-only tensors
+        fitnesses: Tensor = sign * self._population.evals[:, 0].as_subclass(Tensor).clone()
         return fitnesses
 
     def _update(self, gradient: Tensor) -> None:
@@ -236,7 +237,7 @@ class ES(GradientSensing):
         if tuple(center_init.shape) != (problem.solution_length,):
             raise StructuredLayersError(
                 f"center_init must have shape ({problem.solution_length},), the problem's solution "
-                f"length, got {tuple(center_init.shape)}; a problem with a search space needs ESENAS"
+                f"length, got {tuple(center_init.shape)}; a search space needs ESENAS"
             )
         super().__init__(
             problem,

@@ -5,7 +5,9 @@ from __future__ import annotations
 from torch import Tensor
 
 
-def antithetic(values_plus: Tensor, values_minus: Tensor, directions: Tensor, stdev: float) -> Tensor:
+def antithetic(
+    values_plus: Tensor, values_minus: Tensor, directions: Tensor, stdev: float
+) -> Tensor:
     """Return 1/(2Nσ) Σ (F(θ + σε_i) − F(θ − σε_i)) ε_i.
 
     Summed in double precision by elementwise operations, so that the bits depend neither on a BLAS

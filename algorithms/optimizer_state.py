@@ -15,9 +15,7 @@ def optimizer_state_dict(optimizer: ClipUp | TorchOptimizer) -> dict[str, Any]:
     return dict(optimizer.contained_optimizer.state_dict()["state"].get(0, {}))
 
 
-def load_optimizer_state_dict(
-    optimizer: ClipUp | TorchOptimizer, state: Mapping[str, Any]
-) -> None:
+def load_optimizer_state_dict(optimizer: ClipUp | TorchOptimizer, state: Mapping[str, Any]) -> None:
     """Continue from what :func:`optimizer_state_dict` returned."""
     if isinstance(optimizer, ClipUp):
         optimizer._velocity = state["velocity"]

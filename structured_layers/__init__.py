@@ -15,6 +15,8 @@ from .layers import (
     tie_palettes_,
 )
 from .networks import mlp
+from .policy import Policy, load_policy
+from .population import PopulationPolicy
 from .topology import topology_size, topology_to_vector, vector_to_topology
 
 __all__ = [
@@ -24,9 +26,12 @@ __all__ = [
     "MaskedLinear",
     "MissingDependencyError",
     "Palette",
+    "Policy",
+    "PopulationPolicy",
     "StructuredLayersError",
     "StructuredLinear",
     "ToeplitzLinear",
+    "load_policy",
     "mlp",
     "tie_palettes_",
     "topology_size",

@@ -28,7 +28,8 @@ class BoxActions:
 
     def __call__(self, outputs: NDArray[np.float32]) -> NDArray[Any]:
         """Return the actions (n, act) of outputs (n, act)."""
-        return np.clip(outputs, self.low, self.high, dtype=self.low.dtype)
+        actions: NDArray[Any] = np.clip(outputs, self.low, self.high)
+        return actions.astype(self.low.dtype, copy=False)
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ class DiscreteActions:
 
     def __call__(self, outputs: NDArray[np.float32]) -> NDArray[Any]:
         """Return the actions (n,) of outputs (n, number of actions)."""
-        return outputs.argmax(axis=1) + self.start
+        actions: NDArray[Any] = outputs.argmax(axis=1) + self.start
+        return actions
 
 
 Actions = BoxActions | DiscreteActions

@@ -2,7 +2,7 @@
 
 
 class StructuredLayersError(ValueError):
-    """An argument, a file or a network that the library cannot serve; the message says what to do."""
+    """An argument, file or network that the library cannot serve; the message says what to do."""
 
 
 class CheckpointError(StructuredLayersError):

@@ -129,4 +129,3 @@ def load_policy(folder: str | Path, *, network: nn.Module | None = None) -> Poli
     from .policy_files import read_policy
 
     return read_policy(Path(folder), network)
-

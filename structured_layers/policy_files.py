@@ -109,9 +109,7 @@ def _load_network(network: nn.Module, tensors: dict[str, Tensor]) -> None:
             state[f"{prefix}values"] = torch.zeros(mask.shape).masked_scatter(mask, survivors)
     own = {**dict(network.named_parameters()), **dict(network.named_buffers())}
     if state.keys() != own.keys():
-        raise CheckpointError(
-            f"its weights are {sorted(state)}, the network's are {sorted(own)}"
-        )
+        raise CheckpointError(f"its weights are {sorted(state)}, the network's are {sorted(own)}")
     with torch.no_grad():
         for name, target in own.items():
             if target.shape != state[name].shape:

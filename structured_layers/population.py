@@ -18,11 +18,13 @@ FloatArray = NDArray[np.float32]
 
 
 def _relu(x: FloatArray) -> FloatArray:
-    return np.maximum(x, np.float32(0))
+    y: FloatArray = np.maximum(x, np.float32(0))
+    return y
 
 
 def _sigmoid(x: FloatArray) -> FloatArray:
-    return np.float32(0.5) * (np.tanh(np.float32(0.5) * x) + np.float32(1))
+    y: FloatArray = np.float32(0.5) * (np.tanh(np.float32(0.5) * x) + np.float32(1))
+    return y
 
 
 def _silu(x: FloatArray) -> FloatArray:

@@ -57,8 +57,8 @@ class NetworkSpec:
         _check_name("activation", self.activation, tuple(ACTIVATION_MODULES))
         if (self.num_colors is not None) != (self.layer == "chromatic"):
             raise StructuredLayersError(
-                f"num_colors goes with layer='chromatic' and only with it, got layer={self.layer!r} "
-                f"and num_colors={self.num_colors}"
+                f"num_colors goes with layer='chromatic' and only with it, got "
+                f"layer={self.layer!r} and num_colors={self.num_colors}"
             )
         if self.num_colors is not None and self.num_colors > self.num_edges:
             raise StructuredLayersError(

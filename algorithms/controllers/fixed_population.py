@@ -40,7 +40,9 @@ class FixedPopulation(Controller):
         """Draw the population."""
         super().__init__(space, seed=seed)
         if population_size < 1:
-            raise StructuredLayersError(f"population_size must be at least 1, got {population_size}")
+            raise StructuredLayersError(
+                f"population_size must be at least 1, got {population_size}"
+            )
         if not 0 <= decay < 1:
             raise StructuredLayersError(f"decay must be in [0, 1), got {decay}")
         self.decay = decay

@@ -43,7 +43,9 @@ class RegularizedEvolution(Controller):
         """Start with an empty queue and one random structure as the best."""
         super().__init__(space, seed=seed)
         if population_size < 2:
-            raise StructuredLayersError(f"population_size must be at least 2, got {population_size}")
+            raise StructuredLayersError(
+                f"population_size must be at least 2, got {population_size}"
+            )
         self.population_size = population_size
         self.tournament_size = tournament_size or math.isqrt(population_size)
         if not 1 <= self.tournament_size <= population_size:

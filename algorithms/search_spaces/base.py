@@ -42,11 +42,11 @@ class SearchSpace(ABC):
         if kinds == {"colors"}:
             if num_kept is not None:
                 raise StructuredLayersError("num_kept is for masked networks; this one is coloured")
-            return Coloring.of(network)
+            return Coloring.from_network(network)
         if kinds == {"mask"}:
             if num_kept is None:
                 raise StructuredLayersError("a masked network needs num_kept, the edges to keep")
-            return EdgeSubset.of(network, num_kept=num_kept)
+            return EdgeSubset.from_network(network, num_kept=num_kept)
         raise StructuredLayersError(
             "a search needs a network whose structured layers are all ChromaticLinear or all "
             f"MaskedLinear, got {type(network).__name__} with {sorted(kinds) or 'no structure'}"

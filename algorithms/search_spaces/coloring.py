@@ -42,8 +42,8 @@ class Coloring(SearchSpace):
         super().__init__(num_edges, num_edges)
         self.num_colors = num_colors
 
-    @staticmethod
-    def of(network: nn.Module, *, num_kept: None = None) -> Coloring:
+    @classmethod
+    def from_network(cls, network: nn.Module) -> Coloring:
         """Return the colourings of a network whose chromatic layers share one palette."""
         layers = [layer for layer in network.modules() if isinstance(layer, ChromaticLinear)]
         palettes = {id(layer.values) for layer in layers}
@@ -52,7 +52,7 @@ class Coloring(SearchSpace):
                 f"a colouring needs chromatic layers of one palette, got {len(layers)} layers with "
                 f"{len(palettes)} palettes; build them with the same Palette object"
             )
-        return Coloring(topology_size(network), layers[0].values.numel())
+        return cls(topology_size(network), layers[0].values.numel())
 
     @property
     def log10_size(self) -> float:

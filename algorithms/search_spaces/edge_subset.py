@@ -37,11 +37,10 @@ class EdgeSubset(SearchSpace):
             )
         super().__init__(num_kept, num_edges)
 
-    @staticmethod
-    def of(network: nn.Module, *, num_kept: int | None = None) -> EdgeSubset:
+    @classmethod
+    def from_network(cls, network: nn.Module, *, num_kept: int) -> EdgeSubset:
         """Return the sets of ``num_kept`` edges of a network of masked layers."""
-        num_edges = topology_size(network)
-        return EdgeSubset(num_edges, num_edges if num_kept is None else num_kept)
+        return cls(topology_size(network), num_kept)
 
     @property
     def log10_size(self) -> float:

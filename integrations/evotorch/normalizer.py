@@ -41,9 +41,7 @@ class ObservationNormalizer:
         resolved = variance > 1e-12 * (self.sum_of_squares / self.count)
         return np.sqrt(np.where(resolved, variance, 1.0))
 
-    def merge(
-        self, count: int, total: NDArray[np.float64], squares: NDArray[np.float64]
-    ) -> None:
+    def merge(self, count: int, total: NDArray[np.float64], squares: NDArray[np.float64]) -> None:
         """Add a number of observations by their count, sum and sum of squares."""
         self.count += count
         self.sum = self.sum + total

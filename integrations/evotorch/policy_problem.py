@@ -30,7 +30,7 @@ MAX_FAILED_SHARE = 0.4
 """Above this share of failed candidates a generation says nothing and the search stops."""
 
 
-class PolicyProblem(Problem):  # type: ignore[misc]
+class PolicyProblem(Problem):
     """Maximise the return of a policy network in an environment, many candidates in lock-step.
 
     A solution is the network's trained values as ``parameters_to_vector`` orders them, followed,
@@ -101,7 +101,7 @@ class PolicyProblem(Problem):  # type: ignore[misc]
             actor_config={**DEFAULT_ACTOR_CONFIG, **(actor_config or {})},
         )
         self.env, self.network = env, network
-        self._simulator_args = {"simulator": simulator, "capacity": capacity}
+        self._simulator_kind, self._capacity = simulator, capacity
         self._simulator: Simulator | None = None
         self._set_spaces()
         self.episode_length = _episode_length(episode_length, self.simulator.time_limit)
@@ -134,7 +134,9 @@ class PolicyProblem(Problem):  # type: ignore[misc]
     def simulator(self) -> Simulator:
         """This process's simulator, made at its first use."""
         if self._simulator is None:
-            self._simulator = make_simulator(self.env, **self._simulator_args)
+            self._simulator = make_simulator(
+                self.env, simulator=self._simulator_kind, capacity=self._capacity
+            )
         return self._simulator
 
     @property

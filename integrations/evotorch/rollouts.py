@@ -52,7 +52,6 @@ class Rollouts:
             observation_sum_of_squares=np.zeros((n, observation_size)),
         )
 
-
     @staticmethod
     def concatenate(parts: Sequence[Rollouts]) -> Rollouts:
         """Return the rows of all parts, in order, with the last error."""

@@ -8,20 +8,20 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from evotorch import SolutionBatch
 from torch.utils.tensorboard import SummaryWriter
 
 from structured_layers.algorithms.checkpoints import read_checkpoint, write_checkpoint
 from structured_layers.errors import CheckpointError, StructuredLayersError
-from structured_layers.files import read_json, write_json
 from structured_layers.metrics import size_of
 
 from .best_center import BestCenter
 from .progress import ProgressFile
 from .run_config import RunConfig, build
+from .run_files import read_run_config, write_run_config
 
-FORMAT, VERSION = "structured-layers run", 1
 Row = dict[str, Any]
 
 
@@ -65,8 +65,7 @@ class Run:
         temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
         temporary.mkdir(parents=True)
         try:
-            settings = {"format": FORMAT, "version": VERSION, "config": config.to_json()}
-            write_json(temporary / "config.json", settings)
+            write_run_config(temporary, config)
             ProgressFile(temporary / "progress.csv")
             write_checkpoint(temporary / "checkpoint", run._state(), number=0)
             temporary.rename(folder)
@@ -82,9 +81,9 @@ class Run:
             CheckpointError: not a run, or one that is cut off or of a newer version.
         """
         folder = Path(folder)
-        settings = read_json(folder / "config.json", format_name=FORMAT, version=VERSION)
+        config = read_run_config(folder)
         state = read_checkpoint(folder / "checkpoint")
-        run = cls(folder, RunConfig.from_json(settings["config"]), num_actors)
+        run = cls(folder, config, num_actors)
         try:
             run._load_state(state)
         except KeyError as error:
@@ -156,7 +155,9 @@ class Run:
 
     def _row(self) -> Row:
         """Return the row of ``progress.csv`` of the generation that just ended."""
-        population, centers = self.search.population.evals, self.search.center_population
+        # both exist after a step: a run has at least one evaluation of the centre
+        population = cast(SolutionBatch, self.search.population).evals
+        center = cast(SolutionBatch, self.search.center_population).evals
         status = self.search.status
         returns = population[:, 1]
         return {
@@ -165,7 +166,7 @@ class Run:
             "seconds": round(self.seconds, 3),
             "return_mean": float(returns.double().mean()),
             "return_best": float(returns.max()),
-            "return_center": float(centers.evals[:, 1].double().mean()),
+            "return_center": float(center[:, 1].double().mean()),
             "num_weights": self._num_weights,
             "controller_updates": status["controller_updates"] if self._has_controller else 0,
             "failed_candidates": self.problem.num_failed,
@@ -203,5 +204,3 @@ class Run:
         """Stop the actors."""
         if self.problem.actors is not None:
             self.problem.kill_actors()
-
-

@@ -101,6 +101,11 @@ class RunConfig:
             raise StructuredLayersError("the random controller has no population")
         if self.total_steps < 1:
             raise StructuredLayersError(f"total_steps must be at least 1, got {self.total_steps}")
+        if self.center_evaluations < 1:
+            raise StructuredLayersError(
+                f"center_evaluations must be at least 1, since a run reports its centre, got "
+                f"{self.center_evaluations}"
+            )
         if self.seed < 0:
             raise StructuredLayersError(f"seed must be at least 0, got {self.seed}")
 
@@ -196,7 +201,9 @@ def _seeded_network(
             return network, None
         if spec.layer == "chromatic":
             return network, SearchSpace.of(network)
-        space = SearchSpace.of(network, num_kept=64 if config.num_edges is None else config.num_edges)
+        space = SearchSpace.of(
+            network, num_kept=64 if config.num_edges is None else config.num_edges
+        )
         first = space.sample(1, torch.Generator().manual_seed(seed))
         vector_to_topology(space.decode(first)[0], network)
         for layer in network.modules():  # drawn anew for the few edges that are left

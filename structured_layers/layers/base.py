@@ -163,9 +163,10 @@ class StructuredLinear(nn.Module, ABC):
                 layer.bias.copy_(linear.bias)
         return layer
 
+    @torch.no_grad()
     def to_linear(self) -> nn.Linear:
         """Return a dense copy of the layer, which shares nothing with it and needs no gradient."""
-        weight = self.weight.detach()
+        weight = self.weight
         out_features, in_features = weight.shape
         has_bias = self.bias is not None
         # Through the meta device, so that no random numbers are drawn.

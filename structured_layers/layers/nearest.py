@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-MAX_ITERATIONS = 1000
+MAX_ITERATIONS = 300
 
 
 def group_means(weight: Tensor, groups: Tensor, num_groups: int) -> Tensor:
@@ -50,8 +50,9 @@ def nearest_index(points: Tensor, centers: Tensor) -> Tensor:
 def kmeans(points: Tensor, num_clusters: int) -> Tensor:
     """Return the centers of a one-dimensional k-means clustering.
 
-    Lloyd's iteration from equally spaced quantiles, without random numbers. A center that loses all
-    its points moves to the point that is worst served.
+    Lloyd's iteration without random numbers, from equally spaced quantiles (good for one broad
+    heap of points) and from equally spaced places (good for heaps of unequal size); the better end
+    is returned. A center that loses all its points moves to the point that is worst served.
 
     Args:
         points: of any shape.
@@ -70,7 +71,13 @@ def kmeans(points: Tensor, num_clusters: int) -> Tensor:
         spare = distinct[-1:].expand(num_clusters - len(distinct))
         return torch.cat([distinct, spare])
     middles = torch.arange(num_clusters, device=points.device) * 2 + 1  # in half clusters
-    centers = points[middles * len(points) // (2 * num_clusters)]
+    quantiles = points[middles * len(points) // (2 * num_clusters)]
+    places = points[0] + (points[-1] - points[0]) * middles / (2 * num_clusters)
+    ends = [_lloyd(points, distinct, start) for start in (quantiles, places)]
+    return min(ends, key=lambda end: float((points - end[nearest_index(points, end)]).norm()))
+
+
+def _lloyd(points: Tensor, distinct: Tensor, centers: Tensor) -> Tensor:
     for _ in range(MAX_ITERATIONS):
         moved = _lloyd_step(points, distinct, centers)
         if torch.equal(moved, centers):

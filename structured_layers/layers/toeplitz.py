@@ -8,6 +8,8 @@ from typing import Any, final
 import torch
 from torch import Tensor, nn
 
+from structured_layers.errors import StructuredLayersError
+
 from .base import StructuredLinear
 from .nearest import group_means
 
@@ -29,7 +31,19 @@ def toeplitz(values: Tensor, out_features: int, in_features: int) -> Tensor:
         tensor([[3., 2., 1.],
                 [4., 3., 2.]])
     """
-    return values.unfold(-1, in_features, 1).flip(-1)  # (*batch, out, in)
+    size = out_features + in_features - 1
+    if values.shape[-1] != size:
+        raise StructuredLayersError(
+            f"a Toeplitz matrix of {out_features} × {in_features} has {size} diagonals, "
+            f"got values of shape {tuple(values.shape)}"
+        )
+    values = values.contiguous()
+    # Overlapping rows, values[i : i + in]. The same as values.unfold(-1, in_features, 1), whose
+    # backward pass knows no vmap.
+    rows = values.as_strided(
+        (*values.shape[:-1], out_features, in_features), (*values.stride()[:-1], 1, 1)
+    )
+    return rows.flip(-1)  # (*batch, out, in)
 
 
 @final

@@ -78,10 +78,11 @@ def size_of(network: nn.Module) -> Size:
 
 def _distinct_weights(layers: list[nn.Linear | StructuredLinear]) -> dict[int, int]:
     """Map the id of each parameter that is not a bias to how many weights it holds."""
-    counts = {}
+    counts: dict[int, int] = {}
     for layer in layers:
         for name, parameter in layer.named_parameters(recurse=False):
             if name != "bias":
-                masked = isinstance(layer, MaskedLinear)
-                counts[id(parameter)] = layer.num_weights if masked else parameter.numel()
+                counts[id(parameter)] = parameter.numel()
+        if isinstance(layer, MaskedLinear):
+            counts[id(layer.values)] = layer.num_weights
     return counts

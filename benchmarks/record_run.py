@@ -1,0 +1,130 @@
+"""Train a policy and keep it as a record under benchmarks/results/.
+
+    python benchmarks/record_run.py NAME -- train HalfCheetah-v5 --num-colors 17 …
+
+A record holds the command, the commit, versions, the machine, the seed, steps, wall time, the curve,
+the trained policy and its return over 100 fresh episodes. A run that was interrupted goes on when
+the same line is given again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from structured_layers import load_policy
+from structured_layers.files import write_json
+from structured_layers.integrations.cli import main as structured_layers
+from structured_layers.integrations.evotorch.evaluation import evaluate_policy
+from structured_layers.integrations.evotorch.run_files import read_run_config
+from structured_layers.metrics import size_of
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = Path(__file__).resolve().parent / "results"
+PACKAGES = ("torch", "numpy", "mujoco", "gymnasium", "evotorch", "ray", "structured-layers")
+NUM_EPISODES = 100
+
+
+def main() -> int:
+    """Train, evaluate and write the record."""
+    parser = argparse.ArgumentParser(description="Train a policy and keep it as a record.")
+    parser.add_argument("name", help="folder of the record under benchmarks/results/")
+    parser.add_argument("command", nargs=argparse.REMAINDER, help="-- train ENV …")
+    args = parser.parse_args()
+    command = args.command[1:] if args.command[:1] == ["--"] else args.command
+    if command[:1] != ["train"]:
+        parser.error("after NAME comes: -- train ENV …")
+    run = ROOT / "runs" / args.name
+    start_file = run.with_name(f"{args.name}.start.json")
+    if (run / "config.json").exists() and start_file.exists():
+        code = structured_layers(["resume", str(run), *_actors(command)])
+    else:
+        run.parent.mkdir(exist_ok=True)
+        write_json(start_file, describe_start(command))
+        code = structured_layers([*command, "--out", str(run)])
+    if code == 0:
+        write_record(RESULTS / args.name, run, json.loads(start_file.read_text()))
+        start_file.unlink()
+    return code
+
+
+def describe_start(command: list[str]) -> dict[str, Any]:
+    """Return what is known before a run begins."""
+    return {
+        "command": " ".join(["structured-layers", *command]),
+        "commit": _git("rev-parse", "HEAD"),
+        "clean": not _git("status", "--porcelain", "--untracked-files=no"),
+        "python": platform.python_version(),
+        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "machine": f"{_processor()}, {os.cpu_count()} cores, {platform.system()}",
+    }
+
+
+def write_record(folder: Path, run: Path, start: dict[str, Any]) -> None:
+    """Evaluate a finished run and write its record."""
+    policy = load_policy(run)
+    returns = evaluate_policy(policy, num_episodes=NUM_EPISODES)
+    rows = (run / "progress.csv").read_text().splitlines()
+    last = dict(zip(rows[0].split(","), rows[-1].split(","), strict=True))
+    size = size_of(policy.network)
+    config = read_run_config(run)
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(run / "progress.csv", folder / "progress.csv")
+    policy.save(folder / "policy")
+    for picture in (run / "report").glob("*.png"):
+        shutil.copy(picture, folder / picture.name)
+    record = {
+        **start,
+        "env": config.env,
+        "structure": config.structure,
+        "hidden": list(config.hidden),
+        "seed": config.seed,
+        "env_steps": int(last["env_steps"]),
+        "training_seconds": float(last["seconds"]),
+        "weights": size.weights,
+        "biases": size.biases,
+        "edges": size.edges,
+        "compression": size.compression,
+        "bits": size.bits,
+        "num_episodes": NUM_EPISODES,
+        "return_mean": float(returns.mean()),
+        "return_std": float(returns.std()),
+        "return_min": float(returns.min()),
+        "return_max": float(returns.max()),
+    }
+    write_json(folder / "record.json", record)
+    print(json.dumps(record, indent=2))
+
+
+def _actors(command: list[str]) -> list[str]:
+    if "--num-actors" not in command:
+        return []
+    place = command.index("--num-actors")
+    return command[place : place + 2]
+
+
+def _git(*args: str) -> str:
+    return subprocess.run(
+        ["git", "-C", str(ROOT), *args], capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

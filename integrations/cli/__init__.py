@@ -1,0 +1,5 @@
+"""The command line ``structured-layers``."""
+
+from .main import entry_point, main
+
+__all__ = ["entry_point", "main"]

@@ -1,0 +1,49 @@
+"""The entry point of ``structured-layers``: parse, run, say errors in one line."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+
+from structured_layers.errors import MissingDependencyError, StructuredLayersError
+
+try:
+    import tyro
+    from rich.console import Console
+
+    from .evaluate import Evaluate
+    from .report import Report
+    from .resume import Resume
+    from .train import Train
+except ImportError as error:
+    if isinstance(error, MissingDependencyError):
+        raise
+    raise MissingDependencyError(f"The command line ({error.name})", "evolution") from error
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code.
+
+    Args:
+        args: the words after ``structured-layers``; None takes them from the process.
+    """
+    logging.getLogger("evotorch").setLevel(logging.WARNING)
+    command = tyro.extras.subcommand_cli_from_dict(
+        {"train": Train, "resume": Resume, "evaluate": Evaluate, "report": Report},
+        prog="structured-layers",
+        description="Train, continue and evaluate compact policies.",
+        args=None if args is None else list(args),
+    )
+    try:
+        return int(command.run())
+    except StructuredLayersError as error:
+        Console(stderr=True, soft_wrap=True, highlight=False).print(
+            f"error: {error}", style="red", markup=False
+        )
+        return 2
+
+
+def entry_point() -> None:
+    """Exit the process with :func:`main`'s code."""
+    sys.exit(main())

@@ -1,0 +1,88 @@
+"""Training in a terminal: the live view, Ctrl-C, and the report at the end."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from rich.console import Console
+
+from structured_layers.errors import MissingDependencyError
+
+from ..evotorch.report import summarize_run, write_report
+from ..evotorch.run import Run
+from .live import LiveView
+from .tables import policy_table
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
+
+class StopRequest:
+    """Becomes true at the first Ctrl-C; the second raises KeyboardInterrupt."""
+
+    def __init__(self) -> None:
+        """Start with no request."""
+        self.asked = False
+
+    def __call__(self) -> bool:
+        """Return whether Ctrl-C was pressed."""
+        return self.asked
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        """Take note of a signal."""
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Listen for Ctrl-C inside the block."""
+        previous = signal.signal(signal.SIGINT, self.handle)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, previous)
+
+
+def train_in_session(run: Run, *, checkpoint_every: int) -> int:
+    """Train a run with a live view; return the exit code."""
+    console = Console()
+    stop = StopRequest()
+    try:
+        with stop.listening(), LiveView(run, console) as view:
+            run.train(
+                checkpoint_every=checkpoint_every, on_generation=view.update, should_stop=stop
+            )
+    except KeyboardInterrupt:
+        stop.asked = True
+    finally:
+        run.close()
+    if stop.asked and not run.finished:
+        console.print(
+            f"saved at generation {run.generation}; go on with "
+            f"`structured-layers resume {run.folder}`",
+            highlight=False,
+            soft_wrap=True,
+        )
+        return INTERRUPTED
+    _report(run, console)
+    return 0
+
+
+def _report(run: Run, console: Console) -> None:
+    try:
+        summary = write_report(run.folder)
+    except MissingDependencyError as error:
+        summary = summarize_run(run.folder)
+        console.print(
+            f"no pictures: {error}; then `structured-layers report {run.folder}`",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+    console.print(policy_table(summary))
+    for path in (run.folder / "policy", *summary.pictures):
+        console.print(str(path), highlight=False, soft_wrap=True)

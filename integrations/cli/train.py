@@ -1,0 +1,95 @@
+"""``structured-layers train``: search a compact policy for an environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from ..evotorch.run import Run
+from ..evotorch.run_config import ControllerName, RunConfig, Structure
+from .session import train_in_session
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train a compact policy with an evolution strategy, its structure searched alongside.
+
+    Ctrl-C finishes the generation, saves and exits with 130; `resume` goes on.
+    """
+
+    env: tyro.conf.Positional[str]
+    """Gymnasium id, for example HalfCheetah-v5. Swimmer, HalfCheetah, Hopper and Walker2d -v5 run
+    at the speed of MuJoCo itself."""
+    structure: Structure = "chromatic"
+    """How weights are saved: dense saves none, toeplitz and circulant share along diagonals,
+    chromatic searches which edges share a weight, edges searches which edges exist."""
+    hidden: Annotated[tuple[int, ...], tyro.conf.arg(metavar="SIZE [SIZE ...]")] = (32,)
+    """Sizes of the hidden layers; 0 is a linear policy."""
+    num_colors: int | None = None
+    """Shared weights of a chromatic network; by default max(observations, actions)."""
+    num_edges: int | None = None
+    """Edges that stay with --structure edges; by default 64."""
+    controller: ControllerName | None = None
+    """Who proposes structures; by default regularized-evolution."""
+    controller_population: int | None = None
+    """Queue of regularized-evolution (by default 100) or size of the fixed population (301)."""
+    output_bias: bool = False
+    """Whether outputs have biases."""
+    total_steps: int = 4_000_000
+    """Environment steps to train for."""
+    seed: int = 0
+    """Seed of everything."""
+    num_actors: int = 0
+    """Processes that simulate; 0 stays in this one. Results do not depend on it."""
+    out: Path | None = None
+    """Folder of the run; by default runs/ENV-STRUCTURE-SEED."""
+    popsize: int = RunConfig.popsize
+    """Perturbed candidates per generation, an even number."""
+    center_evaluations: int = RunConfig.center_evaluations
+    """Evaluations of the centre per generation, on top of the population."""
+    stdev: float = RunConfig.stdev
+    """Standard deviation of the perturbations."""
+    learning_rate: float = RunConfig.learning_rate
+    """Step size of the optimizer."""
+    optimizer: Literal["adam", "sgd", "clipup"] = "adam"
+    """EvoTorch's optimizer."""
+    ranking_method: Literal["raw", "centered", "std"] = "std"
+    """Fitnesses as they are, as centred ranks, or divided by their standard deviation."""
+    observation_normalization: bool = True
+    """Whether observations are centred and scaled by running statistics."""
+    num_episodes: int = 1
+    """Episodes per candidate."""
+    checkpoint_every: int = 10
+    """Generations between two checkpoints."""
+
+    def run(self) -> int:
+        """Train, report, and return the exit code."""
+        config = self._config()
+        default = Path("runs") / f"{self.env}-{self.structure}-{self.seed}".replace("/", "-")
+        run = Run.create(self.out or default, config, num_actors=self.num_actors)
+        return train_in_session(run, checkpoint_every=self.checkpoint_every)
+
+    def _config(self) -> RunConfig:
+        return RunConfig(
+            env=self.env,
+            structure=self.structure,
+            hidden=() if self.hidden == (0,) else self.hidden,
+            num_colors=self.num_colors,
+            num_edges=self.num_edges,
+            controller=self.controller,
+            controller_population=self.controller_population,
+            output_bias=self.output_bias,
+            total_steps=self.total_steps,
+            seed=self.seed,
+            popsize=self.popsize,
+            center_evaluations=self.center_evaluations,
+            stdev=self.stdev,
+            learning_rate=self.learning_rate,
+            optimizer=self.optimizer,
+            ranking_method=self.ranking_method,
+            observation_normalization=self.observation_normalization,
+            num_episodes=self.num_episodes,
+        )

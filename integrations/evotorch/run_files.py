@@ -1,0 +1,30 @@
+"""The file that makes a folder a run: ``config.json``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from structured_layers.errors import CheckpointError
+from structured_layers.files import read_json, write_json
+
+from .run_config import RunConfig
+
+FORMAT, VERSION = "structured-layers run", 1
+
+
+def write_run_config(folder: Path, config: RunConfig) -> None:
+    """Write a run's settings."""
+    data = {"format": FORMAT, "version": VERSION, "config": config.to_json()}
+    write_json(folder / "config.json", data)
+
+
+def read_run_config(folder: Path) -> RunConfig:
+    """Read a run's settings.
+
+    Raises:
+        CheckpointError: not a run, or one that is cut off or of a newer version.
+    """
+    data = read_json(folder / "config.json", format_name=FORMAT, version=VERSION)
+    if not isinstance(data.get("config"), dict):
+        raise CheckpointError(f"{folder}/config.json holds no settings")
+    return RunConfig.from_json(data["config"])
