@@ -10,15 +10,13 @@ the same line is given again.
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import json
-import os
-import platform
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+from machine import RESULTS, ROOT, describe_origin
 
 from structured_layers import load_policy
 from structured_layers.files import write_json
@@ -27,9 +25,6 @@ from structured_layers.integrations.evotorch.evaluation import evaluate_policy
 from structured_layers.integrations.evotorch.run_files import read_run_config
 from structured_layers.metrics import size_of
 
-ROOT = Path(__file__).resolve().parent.parent
-RESULTS = Path(__file__).resolve().parent / "results"
-PACKAGES = ("torch", "numpy", "mujoco", "gymnasium", "evotorch", "ray", "structured-layers")
 NUM_EPISODES = 100
 
 
@@ -48,24 +43,12 @@ def main() -> int:
         code = structured_layers(["resume", str(run), *_actors(command)])
     else:
         run.parent.mkdir(exist_ok=True)
-        write_json(start_file, describe_start(command))
+        write_json(start_file, describe_origin(" ".join(["structured-layers", *command])))
         code = structured_layers([*command, "--out", str(run)])
     if code == 0:
         write_record(RESULTS / args.name, run, json.loads(start_file.read_text()))
         start_file.unlink()
     return code
-
-
-def describe_start(command: list[str]) -> dict[str, Any]:
-    """Return what is known before a run begins."""
-    return {
-        "command": " ".join(["structured-layers", *command]),
-        "commit": _git("rev-parse", "HEAD"),
-        "clean": not _git("status", "--porcelain", "--untracked-files=no"),
-        "python": platform.python_version(),
-        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
-        "machine": f"{_processor()}, {os.cpu_count()} cores, {platform.system()}",
-    }
 
 
 def write_record(folder: Path, run: Path, start: dict[str, Any]) -> None:
@@ -109,21 +92,6 @@ def _actors(command: list[str]) -> list[str]:
         return []
     place = command.index("--num-actors")
     return command[place : place + 2]
-
-
-def _git(*args: str) -> str:
-    return subprocess.run(
-        ["git", "-C", str(ROOT), *args], capture_output=True, text=True, check=True
-    ).stdout.strip()
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
 
 
 if __name__ == "__main__":

@@ -116,7 +116,8 @@ class PopulationPolicy:
         Returns:
             (P, act) float32, not clipped.
         """
-        x: FloatArray = np.asarray(observations, dtype=np.float32)[:, None, :]  # (P, 1, obs)
+        # Contiguous, because the products of a strided row may have other bits.
+        x: FloatArray = np.ascontiguousarray(observations, dtype=np.float32)[:, None, :]
         for stage in self._stages:
             x = stage(x)
         return x[:, 0, :]
@@ -185,7 +186,7 @@ def _stages(
     network: nn.Module, parameters: dict[int, Tensor], buffers: dict[int, Tensor]
 ) -> Iterator[_Stage]:
     for path, module in _leaves(network, type(network).__name__):
-        if isinstance(module, (nn.Linear, StructuredLinear)):
+        if type(module) is nn.Linear or isinstance(module, StructuredLinear):
             yield _dense(module, parameters, buffers)
         elif type(module) in ACTIVATIONS:
             yield ACTIVATIONS[type(module)]
@@ -219,6 +220,11 @@ def _dense(
         weight = layer.weight_from(own, structure)
     bias = own.get("bias")
     return _Dense(
-        weight.transpose(-1, -2).contiguous().numpy(),
-        None if bias is None else bias[:, None, :].contiguous().numpy(),
+        _copy(weight.transpose(-1, -2)), None if bias is None else _copy(bias[:, None, :])
     )
+
+
+def _copy(values: Tensor) -> FloatArray:
+    """Return a contiguous copy; `contiguous` alone may hand out the caller's own memory."""
+    copied: FloatArray = values.clone(memory_format=torch.contiguous_format).numpy()
+    return copied

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-
-import tyro
 from rich.console import Console
 
 from structured_layers.policy import load_policy
@@ -17,13 +14,13 @@ from ..evotorch.evaluation import evaluate_policy
 class Evaluate:
     """Run the policy of a run in its environment and report its return, alive bonus included."""
 
-    folder: tyro.conf.Positional[Path]
+    folder: RunFolder
     """Folder of the run."""
-    episodes: int = 20
+    episodes: Count = 20
     """How many fresh episodes."""
-    env: str | None = None
+    env: Annotated[str | None, optional("ENV", "where it was trained")] = None
     """Another environment of the same spaces."""
-    seed: int = 0
+    seed: Count = 0
     """Seed of the episodes; they never coincide with those of the training."""
 
     def run(self) -> int:

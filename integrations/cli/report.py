@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-
-import tyro
 from rich.console import Console
 
 from ..evotorch.report import write_report
@@ -16,7 +13,7 @@ from .tables import policy_table
 class Report:
     """Print the table of a run's policy and draw its pictures into report/."""
 
-    folder: tyro.conf.Positional[Path]
+    folder: RunFolder
     """Folder of the run."""
 
     def run(self) -> int:

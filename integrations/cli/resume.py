@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-
-import tyro
 
 from ..evotorch.run import Run
 from .session import train_in_session
@@ -15,11 +12,11 @@ from .session import train_in_session
 class Resume:
     """Go on with a run that was interrupted, to the same numbers as if it had not been."""
 
-    folder: tyro.conf.Positional[Path]
+    folder: RunFolder
     """Folder of the run."""
-    num_actors: int = 0
+    num_actors: Count = 0
     """Processes that simulate; results do not depend on it."""
-    checkpoint_every: int = 10
+    checkpoint_every: Count = 10
     """Generations between two checkpoints."""
 
     def run(self) -> int:

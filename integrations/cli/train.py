@@ -10,6 +10,7 @@ import tyro
 
 from ..evotorch.run import Run
 from ..evotorch.run_config import ControllerName, RunConfig, Structure
+from .options import Count, Number, optional
 from .session import train_in_session
 
 
@@ -20,39 +21,42 @@ class Train:
     Ctrl-C finishes the generation, saves and exits with 130; `resume` goes on.
     """
 
-    env: tyro.conf.Positional[str]
+    env: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="ENV")]
     """Gymnasium id, for example HalfCheetah-v5. Swimmer, HalfCheetah, Hopper and Walker2d -v5 run
     at the speed of MuJoCo itself."""
     structure: Structure = "chromatic"
     """How weights are saved: dense saves none, toeplitz and circulant share along diagonals,
     chromatic searches which edges share a weight, edges searches which edges exist."""
-    hidden: Annotated[tuple[int, ...], tyro.conf.arg(metavar="SIZE [SIZE ...]")] = (32,)
+    hidden: Annotated[tuple[int, ...], tyro.conf.arg(metavar="N [N ...]")] = (32,)
     """Sizes of the hidden layers; 0 is a linear policy."""
-    num_colors: int | None = None
-    """Shared weights of a chromatic network; by default max(observations, actions)."""
-    num_edges: int | None = None
-    """Edges that stay with --structure edges; by default 64."""
-    controller: ControllerName | None = None
-    """Who proposes structures; by default regularized-evolution."""
-    controller_population: int | None = None
-    """Queue of regularized-evolution (by default 100) or size of the fixed population (301)."""
+    num_colors: Annotated[int | None, optional("N", "max(observations, actions)")] = None
+    """Shared weights of a chromatic network."""
+    num_edges: Annotated[int | None, optional("N", "64")] = None
+    """Edges that stay with --structure edges."""
+    controller: Annotated[
+        ControllerName | None,
+        optional("{regularized-evolution,random,fixed}", "regularized-evolution"),
+    ] = None
+    """Who proposes structures, for chromatic and edges."""
+    controller_population: Annotated[int | None, optional("N", "100, fixed: 301")] = None
+    """Queue of regularized-evolution, or size of the fixed population."""
     output_bias: bool = False
     """Whether outputs have biases."""
-    total_steps: int = 4_000_000
+    total_steps: Count = 4_000_000
     """Environment steps to train for."""
-    seed: int = 0
+    seed: Count = 0
     """Seed of everything."""
-    num_actors: int = 0
+    num_actors: Count = 0
     """Processes that simulate; 0 stays in this one. Results do not depend on it."""
-    out: Path | None = None
-    """Folder of the run; by default runs/ENV-STRUCTURE-SEED."""
-    popsize: int = RunConfig.popsize
+    out: Annotated[Path | None, optional("RUN", "runs/ENV-STRUCTURE-SEED")] = None
+    """Folder of the run."""
+    popsize: Count = RunConfig.popsize
     """Perturbed candidates per generation, an even number."""
-    center_evaluations: int = RunConfig.center_evaluations
+    center_evaluations: Count = RunConfig.center_evaluations
     """Evaluations of the centre per generation, on top of the population."""
-    stdev: float = RunConfig.stdev
+    stdev: Number = RunConfig.stdev
     """Standard deviation of the perturbations."""
-    learning_rate: float = RunConfig.learning_rate
+    learning_rate: Number = RunConfig.learning_rate
     """Step size of the optimizer."""
     optimizer: Literal["adam", "sgd", "clipup"] = "adam"
     """EvoTorch's optimizer."""
@@ -60,9 +64,9 @@ class Train:
     """Fitnesses as they are, as centred ranks, or divided by their standard deviation."""
     observation_normalization: bool = True
     """Whether observations are centred and scaled by running statistics."""
-    num_episodes: int = 1
+    num_episodes: Count = 1
     """Episodes per candidate."""
-    checkpoint_every: int = 10
+    checkpoint_every: Count = 10
     """Generations between two checkpoints."""
 
     def run(self) -> int:

@@ -27,23 +27,26 @@ def ensure_ray() -> None:
     ray.init(**options)
 
 
+MIN_CHUNK = 16
+"""Candidates of a chunk: shorter batches cost more Python per environment step."""
+
+
 def chunk_slices(num_candidates: int, num_actors: int) -> list[slice]:
     """Cut a generation into chunks that are handed out as actors become free.
 
-    The first chunks are large, because a long batch costs less Python per step; the last are small,
-    so that no actor waits long for another.
+    The first chunks are large, because long batches are cheaper; the last are small, so that no
+    actor waits long for another.
     """
     if num_actors < 2:
         return [slice(0, num_candidates)]
     slices, start = [], 0
     while start < num_candidates:
-        size = max((num_candidates - start) // (2 * num_actors) * 3 // 2, MIN_CHUNK)
-        slices.append(slice(start, min(start + size, num_candidates)))
+        left = num_candidates - start
+        size = max(left * 3 // (4 * num_actors), MIN_CHUNK)
+        size = left if left - size < MIN_CHUNK else size
+        slices.append(slice(start, start + size))
         start += size
     return slices
-
-
-MIN_CHUNK = 8
 
 
 def map_chunks(problem: PolicyProblem, chunks: list[Candidates]) -> list[Rollouts]:
