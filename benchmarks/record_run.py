@@ -23,7 +23,7 @@ from structured_layers.files import write_json
 from structured_layers.integrations.cli import main as structured_layers
 from structured_layers.integrations.evotorch.evaluation import evaluate_policy
 from structured_layers.integrations.evotorch.run_files import read_run_config
-from structured_layers.metrics import size_of
+from structured_layers.metrics import summarize
 
 NUM_EPISODES = 100
 
@@ -57,7 +57,7 @@ def write_record(folder: Path, run: Path, start: dict[str, Any]) -> None:
     returns = evaluate_policy(policy, num_episodes=NUM_EPISODES)
     rows = (run / "progress.csv").read_text().splitlines()
     last = dict(zip(rows[0].split(","), rows[-1].split(","), strict=True))
-    size = size_of(policy.network)
+    size = summarize(policy.network)
     config = read_run_config(run)
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(run / "progress.csv", folder / "progress.csv")
@@ -74,8 +74,9 @@ def write_record(folder: Path, run: Path, start: dict[str, Any]) -> None:
         "training_seconds": float(last["seconds"]),
         "weights": size.weights,
         "biases": size.biases,
-        "edges": size.edges,
+        "dense_weights": size.dense_weights,
         "compression": size.compression,
+        "paper_compression": size.paper_compression,
         "bits": size.bits,
         "num_episodes": NUM_EPISODES,
         "return_mean": float(returns.mean()),

@@ -59,7 +59,7 @@ def _network_tensors(network: nn.Module) -> dict[str, Tensor]:
     tensors = {name: p.detach() for name, p in network.named_parameters()}
     tensors |= dict(network.named_buffers())
     for path, layer in network.named_modules():
-        if isinstance(layer, MaskedLinear):
+        if isinstance(layer, MaskedLinear) and layer.num_edges is None:
             name = f"{path}.values" if path else "values"
             tensors[name] = layer.values.detach()[layer.mask]
     return tensors
@@ -103,7 +103,7 @@ def _actions(description: dict[str, Any], tensors: dict[str, Tensor]) -> Actions
 def _load_network(network: nn.Module, tensors: dict[str, Tensor]) -> None:
     state = {n.removeprefix(PREFIX): t for n, t in tensors.items() if n.startswith(PREFIX)}
     for path, layer in network.named_modules():
-        if isinstance(layer, MaskedLinear):
+        if isinstance(layer, MaskedLinear) and layer.num_edges is None:
             prefix = f"{path}." if path else ""
             mask, survivors = state[f"{prefix}mask"], state[f"{prefix}values"]
             state[f"{prefix}values"] = torch.zeros(mask.shape).masked_scatter(mask, survivors)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,55 +10,21 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .errors import StructuredLayersError
-from .layers import StructuredLinear
+from .layers import StructuredLinear, UnitActivations
+from .networks import SkipMLP
+from .stages import Dense, Elementwise, FloatArray, Skipping, Stage, Units, relu, sigmoid, silu
 from .topology import topology_size
 
-FloatArray = NDArray[np.float32]
-
-
-def _relu(x: FloatArray) -> FloatArray:
-    y: FloatArray = np.maximum(x, np.float32(0))
-    return y
-
-
-def _sigmoid(x: FloatArray) -> FloatArray:
-    y: FloatArray = np.float32(0.5) * (np.tanh(np.float32(0.5) * x) + np.float32(1))
-    return y
-
-
-def _silu(x: FloatArray) -> FloatArray:
-    return x * _sigmoid(x)
+Slices = dict[int, Tensor]
 
 
 ACTIVATIONS: dict[type[nn.Module], Callable[[FloatArray], FloatArray]] = {
     nn.Tanh: np.tanh,
-    nn.ReLU: _relu,
-    nn.Sigmoid: _sigmoid,
-    nn.SiLU: _silu,
+    nn.ReLU: relu,
+    nn.Sigmoid: sigmoid,
+    nn.SiLU: silu,
 }
-
-
-@dataclass
-class _Dense:
-    """The dense weights of one layer for every candidate."""
-
-    weight: FloatArray  # (P, in, out)
-    bias: FloatArray | None  # (P, 1, out)
-
-    def __call__(self, x: FloatArray) -> FloatArray:
-        y: FloatArray = np.matmul(x, self.weight)  # (P, 1, in) @ (P, in, out)
-        if self.bias is not None:
-            y += self.bias
-        return y
-
-    def arrays(self) -> list[FloatArray]:
-        return [self.weight] if self.bias is None else [self.weight, self.bias]
-
-    def take(self, rows: NDArray[np.intp]) -> _Dense:
-        return _Dense(self.weight[rows], None if self.bias is None else self.bias[rows])
-
-
-_Stage = _Dense | Callable[[FloatArray], FloatArray]
+SUPPORTED = ("nn.Linear", "structured layers", "UnitActivations", "SkipMLP", "Identity")
 
 
 class PopulationPolicy:
@@ -72,7 +37,8 @@ class PopulationPolicy:
 
     Args:
         network: an ``nn.Sequential`` (nested ones are fine) of ``nn.Linear``, structured layers,
-            Tanh, ReLU, Sigmoid, SiLU and Identity modules. It is only read.
+            Tanh, ReLU, Sigmoid, SiLU, Identity, UnitActivations and SkipMLP modules. It is only
+            read.
         weights: (P, d), each row as from ``torch.nn.utils.parameters_to_vector``.
         topology: (P, K), each row as from :func:`~structured_layers.topology_to_vector`; None takes
             the network's own for every candidate.
@@ -96,8 +62,8 @@ class PopulationPolicy:
         self.num_candidates = _check_shapes(network, weights, topology)
         parameters = _parameter_slices(network, weights)
         buffers = _topology_slices(network, topology)
-        self._stages: list[_Stage] = list(_stages(network, parameters, buffers))
-        dense = [stage for stage in self._stages if isinstance(stage, _Dense)]
+        self._stages: list[Stage] = list(_stages(network, parameters, buffers))
+        dense = [layer for stage in self._stages for layer in stage.dense()]
         if not dense:
             raise StructuredLayersError(f"{type(network).__name__} has no linear layer to run")
         self.in_features = int(dense[0].weight.shape[1])
@@ -128,15 +94,13 @@ class PopulationPolicy:
         taken = object.__new__(PopulationPolicy)
         taken.num_candidates = len(index)
         taken.in_features, taken.out_features = self.in_features, self.out_features
-        taken._stages = [s.take(index) if isinstance(s, _Dense) else s for s in self._stages]
+        taken._stages = [stage.take(index) for stage in self._stages]
         return taken
 
     def put(self, position: int, source: PopulationPolicy, row: int) -> None:
         """Overwrite the candidate at ``position`` by the candidate ``row`` of ``source``."""
         for mine, other in zip(self._stages, source._stages, strict=True):
-            if isinstance(mine, _Dense) and isinstance(other, _Dense):
-                for target, values in zip(mine.arrays(), other.arrays(), strict=True):
-                    target[position] = values[row]
+            mine.put(position, other, row)
 
 
 def _check_shapes(network: nn.Module, weights: Tensor, topology: Tensor | None) -> int:
@@ -182,20 +146,31 @@ def _topology_slices(network: nn.Module, topology: Tensor | None) -> dict[int, T
     return slices
 
 
-def _stages(
-    network: nn.Module, parameters: dict[int, Tensor], buffers: dict[int, Tensor]
-) -> Iterator[_Stage]:
+def _stages(network: nn.Module, parameters: Slices, buffers: Slices) -> Iterator[Stage]:
     for path, module in _leaves(network, type(network).__name__):
-        if type(module) is nn.Linear or isinstance(module, StructuredLinear):
-            yield _dense(module, parameters, buffers)
-        elif type(module) in ACTIVATIONS:
-            yield ACTIVATIONS[type(module)]
-        elif type(module) is not nn.Identity:
-            raise StructuredLayersError(
-                f"{path} is a {type(module).__module__}.{type(module).__qualname__}, which a "
-                f"population cannot run; supported are nn.Linear, structured layers and "
-                f"{', '.join(kind.__name__ for kind in ACTIVATIONS)} and Identity"
-            )
+        if type(module) is not nn.Identity:
+            yield _stage(path, module, parameters, buffers)
+
+
+def _stage(path: str, module: nn.Module, parameters: Slices, buffers: Slices) -> Stage:
+    if type(module) is nn.Linear or isinstance(module, StructuredLinear):
+        return _dense(module, parameters, buffers)
+    if isinstance(module, UnitActivations):
+        return _units(module, parameters, buffers)
+    if isinstance(module, SkipMLP):
+        layers, activations = (
+            [_stage(f"{path}.{name}.{i}", m, parameters, buffers) for i, m in enumerate(modules)]
+            for name, modules in module.named_children()
+            if isinstance(modules, nn.ModuleList)
+        )
+        return Skipping(layers, activations)
+    if type(module) in ACTIVATIONS:
+        return Elementwise(ACTIVATIONS[type(module)])
+    raise StructuredLayersError(
+        f"{path} is a {type(module).__module__}.{type(module).__qualname__}, which a population "
+        f"cannot run; supported are {', '.join(SUPPORTED)} and "
+        f"{', '.join(kind.__name__ for kind in ACTIVATIONS)}"
+    )
 
 
 def _leaves(module: nn.Module, path: str) -> Iterator[tuple[str, nn.Module]]:
@@ -209,9 +184,7 @@ def _leaves(module: nn.Module, path: str) -> Iterator[tuple[str, nn.Module]]:
         yield path, module
 
 
-def _dense(
-    layer: nn.Linear | StructuredLinear, parameters: dict[int, Tensor], buffers: dict[int, Tensor]
-) -> _Dense:
+def _dense(layer: nn.Linear | StructuredLinear, parameters: Slices, buffers: Slices) -> Dense:
     own = {name: parameters[id(p)] for name, p in layer.named_parameters(recurse=False)}
     if isinstance(layer, nn.Linear):
         weight = own["weight"]
@@ -219,9 +192,13 @@ def _dense(
         structure = {n: buffers.get(id(b), b) for n, b in layer.named_buffers(recurse=False)}
         weight = layer.weight_from(own, structure)
     bias = own.get("bias")
-    return _Dense(
-        _copy(weight.transpose(-1, -2)), None if bias is None else _copy(bias[:, None, :])
-    )
+    return Dense(_copy(weight.transpose(-1, -2)), None if bias is None else _copy(bias[:, None, :]))
+
+
+def _units(layer: UnitActivations, parameters: Slices, buffers: Slices) -> Units:
+    num_candidates = next(iter(parameters.values())).shape[0] if parameters else 1
+    kinds = buffers.get(id(layer.kinds), layer.kinds.cpu().expand(num_candidates, -1))
+    return Units(kinds.numpy().copy())
 
 
 def _copy(values: Tensor) -> FloatArray:

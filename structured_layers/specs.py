@@ -10,31 +10,43 @@ from typing import Any
 from torch import nn
 
 from .errors import StructuredLayersError
-from .layers import ChromaticLinear, CirculantLinear, MaskedLinear, Palette, ToeplitzLinear
-from .networks import mlp
+from .layers import (
+    ChromaticLinear,
+    CirculantLinear,
+    MaskedLinear,
+    Palette,
+    SoftMaskedLinear,
+    ToeplitzLinear,
+    UnitActivations,
+)
+from .networks import SkipMLP, mlp
 
-LAYERS = ("dense", "toeplitz", "circulant", "chromatic", "masked")
+LAYERS = ("dense", "toeplitz", "circulant", "chromatic", "masked", "soft_masked")
 ACTIVATION_MODULES: dict[str, type[nn.Module]] = {
     "tanh": nn.Tanh,
     "relu": nn.ReLU,
     "sigmoid": nn.Sigmoid,
     "silu": nn.SiLU,
+    "units": UnitActivations,
 }
 
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """The description of a network that :func:`~structured_layers.mlp` builds.
+    """The description of a network that :func:`~structured_layers.mlp` or ``SkipMLP`` builds.
 
     Args:
         in_features: size of the observation.
         out_features: number of outputs.
         hidden: sizes of the hidden layers; none is a linear policy.
-        layer: one of ``dense``, ``toeplitz``, ``circulant``, ``chromatic``, ``masked``.
+        layer: one of ``dense``, ``toeplitz``, ``circulant``, ``chromatic``, ``masked``,
+            ``soft_masked``.
         num_colors: size of the one palette of a chromatic network.
-        activation: one of ``tanh``, ``relu``, ``sigmoid``, ``silu``.
+        activation: one of ``tanh``, ``relu``, ``sigmoid``, ``silu``, or ``units`` for one of each
+            unit's own.
         bias: whether hidden layers have biases.
         output_bias: whether the last layer has one.
+        skip: whether edges may skip layers.
 
     Examples:
         >>> spec = NetworkSpec(17, 6, hidden=(32,), layer="chromatic", num_colors=17)
@@ -50,6 +62,7 @@ class NetworkSpec:
     activation: str = "tanh"
     bias: bool = True
     output_bias: bool = False
+    skip: bool = False
 
     def __post_init__(self) -> None:
         """Check the names, and that colours come with chromatic layers and only there."""
@@ -70,11 +83,14 @@ class NetworkSpec:
     def num_edges(self) -> int:
         """Number of edges (entries of all weight matrices) of the network."""
         sizes = (self.in_features, *self.hidden, self.out_features)
+        if self.skip:
+            return sum(sum(sizes[:i]) * size for i, size in enumerate(sizes))
         return sum(m * n for m, n in zip(sizes[:-1], sizes[1:], strict=True))
 
-    def build(self) -> nn.Sequential:
+    def build(self) -> nn.Module:
         """Return a freshly initialised network with, if chromatic, a palette of its own."""
-        return mlp(
+        make = SkipMLP if self.skip else mlp
+        return make(
             self.in_features,
             self.hidden,
             self.out_features,
@@ -92,6 +108,7 @@ class NetworkSpec:
             "toeplitz": ToeplitzLinear,
             "circulant": CirculantLinear,
             "masked": MaskedLinear,
+            "soft_masked": SoftMaskedLinear,
         }[self.layer]
 
     def to_json(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from structured_layers import (
     CirculantLinear,
     MaskedLinear,
     Palette,
+    SoftMaskedLinear,
     StructuredLinear,
     ToeplitzLinear,
 )
@@ -29,6 +30,7 @@ class LayerCase:
     repr: str
     from_linear: Callable[[nn.Linear], StructuredLinear]
     basis: Tensor | None = None  # (k, out, in): what the structure's matrices are spanned by
+    straight_through: bool = False  # whether gradients are passed on where there are none
 
 
 def spanned(
@@ -87,6 +89,21 @@ def edge_basis(mask: list[list[int]]) -> Tensor:
     return shared_entries(groups, len(mask) * width)
 
 
+def nearest_color_truth(layer: StructuredLinear) -> Tensor:
+    centers = layer.scale * layer.values
+    nearest = (layer.shadow[..., None] - centers).abs().argmin(-1)
+    return centers[nearest]
+
+
+def largest_values_truth(layer: StructuredLinear) -> Tensor:
+    smallest_kept = layer.values.abs().flatten().sort().values[-layer.num_weights]
+    return layer.values * (layer.values.abs() >= smallest_kept)
+
+
+def soft_masked_truth(layer: StructuredLinear) -> Tensor:
+    return layer.values * torch.sigmoid(layer.logits / layer.temperature)
+
+
 COLORS = [[0, 1, 2, 3, 3], [2, 2, 1, 0, 0], [3, 0, 0, 1, 2], [1, 3, 2, 2, 1]]
 PRUNED = [[0, -1, 2, -1, 1], [-1, -1, -1, -1, -1], [2, 2, 1, 0, -1], [0, 1, 2, 1, 1]]
 MASK = [[1, 0, 1], [0, 0, 0], [1, 1, 1], [0, 1, 1], [1, 1, 0], [0, 1, 1]]
@@ -138,4 +155,30 @@ CASES = [
         {"mask": mask},
     ),
     spanned("masked-full", MaskedLinear, edge_basis([[1] * 5] * 4), 20, "5 → 4, edges=20"),
+    LayerCase(
+        "chromatic-learned",
+        partial(ChromaticLinear, 5, 4, palette=4, learn_colors=True),
+        nearest_color_truth,
+        5,
+        "5 → 4, colors=4, learn_colors=True",
+        partial(ChromaticLinear.from_linear, palette=4, learn_colors=True),
+        straight_through=True,
+    ),
+    LayerCase(
+        "masked-learned",
+        partial(MaskedLinear, 3, 6, learn_mask=True, num_edges=7),
+        largest_values_truth,
+        7,
+        "3 → 6, edges=7, learn_mask=True",
+        partial(MaskedLinear.from_linear, learn_mask=True, num_edges=7),
+        straight_through=True,
+    ),
+    LayerCase(
+        "soft-masked",
+        partial(SoftMaskedLinear, 5, 4, temperature=0.5, initial_density=0.4),
+        soft_masked_truth,
+        8,
+        "5 → 4, edges=8, temperature=0.5",
+        partial(SoftMaskedLinear.from_linear, temperature=0.5, initial_density=0.4),
+    ),
 ]

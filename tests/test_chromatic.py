@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from structured_layers import ChromaticLinear, Palette, StructuredLayersError
-from structured_layers.layers.chromatic import chromatic, random_colors
-from structured_layers.layers.nearest import group_means, kmeans, nearest_index
+from structured_layers.layers.clustering import kmeans
+from structured_layers.layers.coloring import chromatic
+from structured_layers.layers.nearest import group_means, nearest_index
 
 
 def squared_error(layer: ChromaticLinear, linear: nn.Linear) -> float:
@@ -30,13 +31,6 @@ def test_relabelling_colours_with_their_palette_changes_nothing(
     moved = torch.empty_like(values)
     moved[..., new_names] = values
     assert torch.equal(chromatic(moved, renamed), chromatic(values, colors))
-
-
-@given(num_colors=st.integers(1, 40), out=st.integers(1, 6), width=st.integers(1, 6))
-def test_random_colours_are_balanced(num_colors: int, out: int, width: int) -> None:
-    uses = torch.bincount(random_colors(num_colors, out, width).flatten(), minlength=num_colors)
-    assert uses.sum() == out * width
-    assert uses.max() - uses.min() <= 1
 
 
 def test_random_colours_follow_the_global_seed() -> None:
@@ -172,7 +166,7 @@ def test_a_shared_palette_of_one_sign_serves_the_other() -> None:
 def test_a_scale_fitted_to_given_colours_is_the_least_squares_one() -> None:
     torch.manual_seed(0)
     palette, linear = Palette(3), nn.Linear(5, 4)
-    colors = random_colors(3, 4, 5)
+    colors = torch.arange(20).view(4, 5) % 3
     layer = ChromaticLinear.from_linear(linear, palette=palette, colors=colors)
     residual = linear.weight - layer.weight
     torch.testing.assert_close((residual * palette.values[colors]).sum(), torch.tensor(0.0))

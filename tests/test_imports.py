@@ -17,6 +17,7 @@ OPTIONAL = [
     "ray",
     "rich",
     "sb3_contrib",
+    "sklearn",
     "stable_baselines3",
     "tensorboard",
     "tyro",

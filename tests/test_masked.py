@@ -59,6 +59,7 @@ def test_ties_go_to_the_first_edges() -> None:
         (torch.ones(2, 3), r"got torch.float32 of shape \(2, 3\)"),
         (torch.ones(2, 3, dtype=torch.int64), "must be a bool tensor"),
         ([[True] * 3] * 2, "got a list"),
+        (torch.zeros(2, 3, dtype=torch.bool), "mask must keep at least one edge"),
     ],
 )
 def test_bad_masks(mask: object, message: str) -> None:

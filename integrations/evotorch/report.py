@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from structured_layers import metrics
 from structured_layers.errors import CheckpointError
-from structured_layers.metrics import Size, size_of
 from structured_layers.policy import Policy, load_policy
 
 from .evaluation import evaluate_policy
@@ -34,7 +34,7 @@ class Summary:
 
     env: str
     structure: str
-    size: Size
+    size: metrics.Summary
     return_mean: float
     return_std: float
     num_episodes: int
@@ -56,7 +56,7 @@ def summarize_run(folder: Path, pictures: tuple[Path, ...] = ()) -> Summary:
     return Summary(
         env=config.env,
         structure=config.structure,
-        size=size_of(policy.network),
+        size=metrics.summarize(policy.network),
         return_mean=float(returns.mean()),
         return_std=float(returns.std()),
         num_episodes=len(returns),
@@ -92,4 +92,4 @@ def _rows(folder: Path) -> list[dict[str, str]]:
 
 
 def _title(policy: Policy) -> str:
-    return f"{policy.env}: {size_of(policy.network).weights} weights"
+    return f"{policy.env}: {metrics.summarize(policy.network).weights} weights"

@@ -15,7 +15,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from structured_layers.algorithms.checkpoints import read_checkpoint, write_checkpoint
 from structured_layers.errors import CheckpointError, StructuredLayersError
-from structured_layers.metrics import size_of
+from structured_layers.metrics import summarize
 
 from .best_center import BestCenter
 from .progress import ProgressFile
@@ -45,7 +45,7 @@ class Run:
         self.spec, self.problem, self.search = build(config, num_actors=num_actors)
         self.best = BestCenter()
         self.seconds = 0.0
-        self._num_weights = size_of(self.problem.network).weights
+        self._num_weights = summarize(self.problem.network).weights
 
     @classmethod
     def create(cls, folder: str | Path, config: RunConfig, *, num_actors: int = 0) -> Run:

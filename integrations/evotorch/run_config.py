@@ -192,7 +192,7 @@ def _network_spec(config: RunConfig) -> NetworkSpec:
 
 def _seeded_network(
     spec: NetworkSpec, config: RunConfig, seed: int
-) -> tuple[nn.Sequential, SearchSpace | None]:
+) -> tuple[nn.Module, SearchSpace | None]:
     """Build the network as ``seed`` says, leaving PyTorch's global generator alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

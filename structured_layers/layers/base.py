@@ -6,7 +6,7 @@ import math
 import operator
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, NoReturn, Self, cast
+from typing import Any, NoReturn, Self, cast
 
 import torch
 import torch.nn.functional as F
@@ -50,7 +50,7 @@ class StructuredLinear(nn.Module, ABC):
         StructuredLayersError: if a size is not an integer of at least 1.
     """
 
-    topology_names: ClassVar[tuple[str, ...]] = ()
+    topology_names: tuple[str, ...] = ()
     in_features: int
     out_features: int
     values: nn.Parameter
@@ -101,7 +101,8 @@ class StructuredLinear(nn.Module, ABC):
         """The dense weight ``(out_features, in_features)``, differentiable and read-only."""
         # The dictionaries, not the attributes: functional_call substitutes their entries.
         return self.weight_from(
-            cast(Mapping[str, Tensor], self._parameters), cast(Mapping[str, Tensor], self._buffers)
+            cast("Mapping[str, Tensor]", self._parameters),
+            cast("Mapping[str, Tensor]", self._buffers),
         )
 
     @weight.setter
@@ -123,6 +124,10 @@ class StructuredLinear(nn.Module, ABC):
     def forward(self, input: Tensor) -> Tensor:
         """Map ``(*, in_features)`` to ``(*, out_features)``."""
         return F.linear(input, self.weight, self.bias)
+
+    def _add_bias(self, product: Tensor) -> Tensor:
+        """Return a product of the weight with an input as the output, contiguous as a dense one."""
+        return product.contiguous() if self.bias is None else product + self.bias
 
     def reset_parameters(self) -> None:
         """Draw values and bias anew, with the output variance of ``nn.Linear``'s default."""

@@ -2,62 +2,27 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar, final
+from typing import Any, Self, final
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from structured_layers.errors import StructuredLayersError
 
 from .base import StructuredLinear, mean_fan_in
-from .nearest import fit_scale, group_means, kmeans, nearest_index
+from .chromatic_fit import fit_chromatic
+from .coloring import check_colors, check_num_colors, chromatic
 from .palette import Palette
-
-
-def chromatic(values: Tensor, colors: Tensor) -> Tensor:
-    """Return the matrix ``W[i, j] = values[colors[i, j]]``, with 0 where the colour is -1.
-
-    Args:
-        values: (*batch, num_colors).
-        colors: (*batch, out, in) int64, or (out, in) for the whole batch.
-
-    Returns:
-        (*batch, out, in).
-
-    Examples:
-        >>> chromatic(torch.tensor([0.5, 2.0]), torch.tensor([[0, 1], [-1, 0]]))
-        tensor([[0.5000, 2.0000],
-                [0.0000, 0.5000]])
-    """
-    padded = F.pad(values, (0, 1))  # (*batch, num_colors + 1): colour -1 picks the last entry, 0
-    if values.ndim == 1:
-        return padded[colors]
-    index = torch.where(colors < 0, values.shape[-1], colors).flatten(-2)  # gathers refuse -1
-    if index.ndim == 1:
-        entries = padded.index_select(-1, index)  # (*batch, out * in)
-    else:
-        entries = padded.gather(-1, index.expand(*padded.shape[:-1], -1))
-    return entries.reshape(*entries.shape[:-1], *colors.shape[-2:])
-
-
-def random_colors(num_colors: int, out_features: int, in_features: int) -> Tensor:
-    """Draw a balanced colouring, in which the uses of any two colours differ by at most one.
-
-    Args:
-        num_colors: the number of colours.
-        out_features: number of rows.
-        in_features: number of columns.
-
-    Returns:
-        (out, in) int64 on the CPU, from torch's global generator.
-    """
-    num_edges = out_features * in_features
-    edges = torch.randperm(num_edges, device="cpu")
-    # The colours that are used once more than the others are random as well.
-    return torch.randperm(num_colors, device="cpu")[edges % num_colors].view(out_features, -1)
+from .seeded_colors import draw_seed, seeded_colors
+from .straight_through import (
+    learned_chromatic,
+    nearest_colors,
+    quantile_palette,
+    root_mean_square,
+)
 
 
 @final
@@ -68,6 +33,13 @@ class ChromaticLinear(StructuredLinear):
 
     with the palette p, the colouring Φ, and a scale s that is 1 unless it is asked for.
 
+    The colouring is fixed, or a search moves it, unless ``learn_colors`` is set. Then the layer
+    keeps a dense ``shadow`` weight, every edge shows the scaled colour that is nearest to its
+    shadow, and the gradient of the weight goes straight through to the shadow, so that any
+    ``torch.optim`` optimizer learns colours, palette and scale together. A palette that such a
+    layer is the first to join starts at quantiles of the shadow with a root mean square of 1.
+    :meth:`harden` ends the learning.
+
     Args:
         in_features: size of each input sample.
         out_features: size of each output sample.
@@ -75,7 +47,8 @@ class ChromaticLinear(StructuredLinear):
         palette: the palette of the network, or the number of colours of a private one.
         colors: (out, in) integers, -1 for a removed edge; random and balanced by default.
         scale: the start of a trained scalar that multiplies the weight, so that layers of different
-            gain can share a palette; None for none.
+            gain can share a palette; None for none, or for the fitting one if colours are learned.
+        learn_colors: whether gradients learn the colouring; excludes ``colors``.
         device: where the parameters live; a given palette's own device by default.
         dtype: the floating-point type; a given palette's own type by default.
 
@@ -85,14 +58,19 @@ class ChromaticLinear(StructuredLinear):
 
     Attributes:
         values: ``(num_colors,)``, the palette's parameter.
-        colors: ``(out_features, in_features)`` int64 buffer.
+        colors: ``(out_features, in_features)`` int64. A buffer, and the only discrete structure,
+            unless colours are learned: then they follow from the shadow and are no topology.
         palette: the :class:`Palette`.
         scale: a scalar parameter, or None.
+        color_seed: what random colours were made of, see
+            :func:`~structured_layers.layers.seeded_colors.seeded_colors`; None for other ones.
+        shadow: ``(out_features, in_features)``, a parameter while colours are learned, else None.
         bias: ``(out_features,)``, or None.
 
     ``from_linear(linear, palette=17)`` (or ``num_colors=17``) clusters the weights by k-means into
     a private palette; ``colors=`` fixes the colouring and takes each colour's mean. A shared
-    :class:`Palette` stays as it is: colours and a scale are fitted to it.
+    :class:`Palette` stays as it is: colours and a scale are fitted to it. With
+    ``learn_colors=True`` the given weights become the shadow.
 
     Raises:
         StructuredLayersError: if the palette, the colours or the scale cannot serve the layer.
@@ -103,14 +81,18 @@ class ChromaticLinear(StructuredLinear):
         ChromaticLinear(17 → 41, colors=17, bias=True)
         >>> layer(torch.randn(2, 17)).shape
         torch.Size([2, 41])
+        >>> learning = ChromaticLinear(17, 41, palette=17, learn_colors=True)
+        >>> torch.equal(learning.harden().weight, learning.weight)
+        True
 
     Reference:
         Song et al., Reinforcement Learning with Chromatic Networks, 2019.
     """
 
-    topology_names: ClassVar[tuple[str, ...]] = ("colors",)
-    colors: Tensor
+    topology_names: tuple[str, ...] = ("colors",)
     scale: nn.Parameter | None
+    shadow: nn.Parameter | None
+    color_seed: int | None = None
 
     def __init__(
         self,
@@ -121,6 +103,7 @@ class ChromaticLinear(StructuredLinear):
         palette: Palette | int,
         colors: Tensor | None = None,
         scale: float | None = None,
+        learn_colors: bool = False,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -130,92 +113,131 @@ class ChromaticLinear(StructuredLinear):
         super().__init__(in_features, out_features, bias, device=device, dtype=dtype)
         shape = (self.out_features, self.in_features)
         if not isinstance(palette, Palette):
-            palette = Palette(_check_num_colors(palette, shape), device=device, dtype=dtype)
-        if colors is None:
-            colors = random_colors(palette.num_colors, *shape)
-        else:
-            colors = _check_colors(colors, palette.num_colors, shape)
+            palette = Palette(check_num_colors(palette, shape), device=device, dtype=dtype)
         self.palette = palette
         self.values = palette.values
-        self.register_buffer("colors", colors.to(palette.values.device, torch.int64, copy=True))
         self.register_parameter("scale", None)
+        self.register_parameter("shadow", None)
         if scale is not None:
             self.scale = nn.Parameter(torch.full_like(palette.values[0], _check_scale(scale)))
-        palette.join(self._fan_in())
+        if learn_colors:
+            self._start_learning(colors)
+        else:
+            self._paint(colors)
+            palette.join(self._fan_in())
         self._reset_bias()
+
+    def _paint(self, colors: Tensor | None) -> None:
+        """Register the given colours, or random ones."""
+        shape, num_colors = (self.out_features, self.in_features), self.palette.num_colors
+        if colors is None:
+            self.color_seed = draw_seed()
+            colors = seeded_colors(self.color_seed, num_colors, *shape)
+        else:
+            colors = check_colors(colors, num_colors, shape)
+        self.register_buffer("colors", colors.to(self.values.device, torch.int64, copy=True))
+
+    def _start_learning(self, colors: Tensor | None) -> None:
+        """Draw the shadow, and start palette and scale from it where they are free."""
+        if colors is not None:
+            raise StructuredLayersError(
+                "learn_colors=True derives the colours from the shadow, got colors as well; leave "
+                "one of them out, or start from weights with from_linear"
+            )
+        self.topology_names = ()
+        self.shadow = nn.Parameter(self.values.new_empty(self.out_features, self.in_features))
+        is_first, has_scale = self.palette.is_fresh, self.scale is not None
+        self.palette.join(self._fan_in())
+        if not has_scale:
+            self.scale = nn.Parameter(torch.ones_like(self.values[0]))
+        self._draw_shadow(self.shadow, new_palette=is_first, new_scale=not has_scale)
+
+    @torch.no_grad()
+    def _draw_shadow(self, shadow: nn.Parameter, new_palette: bool, new_scale: bool) -> None:
+        bound = 1 / math.sqrt(self.in_features)
+        nn.init.uniform_(shadow, -bound, bound)
+        if new_palette:
+            self.values.copy_(quantile_palette(shadow, self.values.numel()))
+        self.palette.keep()
+        if new_scale and self.scale is not None:
+            self.scale.copy_(root_mean_square(shadow) / root_mean_square(self.values))
+
+    @property
+    def colors(self) -> Tensor:
+        """The colour of each edge, -1 for a removed one, ``(out_features, in_features)`` int64."""
+        buffer = self._buffers.get("colors")
+        if buffer is not None:
+            return buffer
+        if self.shadow is None or self.scale is None:
+            raise AttributeError("colors")  # as hasattr asks before a buffer is registered
+        return nearest_colors(self.shadow, self.scale * self.values)
+
+    def harden(self) -> Self:
+        """Return the layer with its present colours fixed; a plain layer returns itself.
+
+        The new layer shares the palette, which other layers may use, and copies all else.
+        """
+        if self.shadow is None:
+            return self
+        shared = {id(self.palette): self.palette, id(self.values): self.values}
+        plain = copy.deepcopy(self, shared)
+        del plain.topology_names  # an attribute of the learning layer, back to that of the class
+        plain.shadow = None
+        plain.register_buffer("colors", self.colors)
+        return plain
 
     def weight_from(
         self, parameters: Mapping[str, Tensor], buffers: Mapping[str, Tensor]
     ) -> Tensor:
         """Return the dense weight ``(*batch, out, in)`` for values ``(*batch, num_colors)``."""
-        weight = chromatic(parameters["values"], buffers["colors"])
-        scale = parameters.get("scale")
+        values, scale = parameters["values"], parameters.get("scale")
+        shadow = parameters.get("shadow")
+        if shadow is not None and scale is not None:
+            return learned_chromatic(shadow, values, scale)
+        weight = chromatic(values, buffers["colors"])
         return weight if scale is None else scale[..., None, None] * weight
 
     @property
     def num_weights(self) -> int:
-        """The size of the palette, and one for a scale."""
+        """The size of the palette, and one for a scale; a shadow is not counted."""
         return self.values.numel() + (self.scale is not None)
 
     def topology_range(self, name: str) -> range:
         """Return the colours, from -1 (a removed edge) on."""
-        return range(-1, self.values.numel()) if name == "colors" else super().topology_range(name)
+        if name not in self.topology_names:
+            return super().topology_range(name)
+        return range(-1, self.values.numel())
 
     def reset_parameters(self) -> None:
         """Draw the palette anew for the mean fan-in of its layers, and the layer's own bias.
 
-        A scale becomes the one that gives this layer ``nn.Linear``'s output variance.
+        A scale becomes the one that gives this layer ``nn.Linear``'s output variance. While colours
+        are learned, the shadow is drawn and the palette starts at its quantiles.
         """
-        self.palette.draw_(self.values)
         self._reset_bias()
+        if self.shadow is not None:
+            self._draw_shadow(self.shadow, new_palette=True, new_scale=True)
+            return
+        self.palette.draw_(self.values)
         if self.scale is not None:
             nn.init.constant_(self.scale, math.sqrt(self.palette.mean_fan_in / self._fan_in()))
 
     def _fan_in(self) -> float:
+        if self.shadow is not None:
+            return float(self.in_features)
         return mean_fan_in(self.colors >= 0)
 
     def _structure_fields(self) -> dict[str, object]:
+        if self.shadow is not None:
+            return {"colors": self.values.numel(), "learn_colors": True}
         scale = {} if self.scale is None else {"scale": True}
         return {"colors": self.values.numel(), **scale}
 
     @classmethod
     def _nearest(
-        cls,
-        weight: Tensor,
-        *args: Any,
-        palette: Palette | int | None = None,
-        num_colors: int | None = None,
-        colors: Tensor | None = None,
+        cls, weight: Tensor, *args: Any, **structure: Any
     ) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        palette = _one_palette(palette, num_colors, colors)
-        shape = (weight.shape[0], weight.shape[1])
-        if isinstance(palette, Palette):
-            if colors is not None:
-                colors = _check_colors(colors, palette.num_colors, shape).cpu()
-            values = palette.values.detach().to("cpu", torch.float64)
-            colors, scale = fit_scale(weight, values, colors)
-            palette.keep()
-            return {"palette": palette, "colors": colors, "scale": float(scale)}, {}
-        palette = _check_num_colors(palette, shape)
-        if colors is None:
-            colors = nearest_index(weight, kmeans(weight, palette))
-        colors = _check_colors(colors, palette, shape).cpu()
-        values = group_means(weight, colors, palette)
-        return {"palette": palette, "colors": colors}, {"values": values}
-
-
-def _one_palette(
-    palette: Palette | int | None, num_colors: int | None, colors: Tensor | None
-) -> Palette | int:
-    given = [choice for choice in (palette, num_colors) if choice is not None]
-    if len(given) == 1:
-        return given[0]
-    if not given and isinstance(colors, Tensor) and colors.numel():
-        return max(1, int(colors.max()) + 1)
-    raise StructuredLayersError(
-        "from_linear needs either palette (a Palette or a number of colours) or num_colors, "
-        f"got palette={palette!r} and num_colors={num_colors!r}"
-    )
+        return fit_chromatic(weight, **structure)
 
 
 def _placement(
@@ -231,37 +253,6 @@ def _placement(
             f"{asked.dtype} on {asked.device}; build the palette with the layer's device and dtype"
         )
     return values.device, values.dtype
-
-
-def _check_num_colors(num_colors: int, shape: tuple[int, int]) -> int:
-    if isinstance(num_colors, bool) or not isinstance(num_colors, int):
-        raise StructuredLayersError(
-            f"palette must be a Palette or an integer number of colours, got {num_colors!r}"
-        )
-    if not 1 <= num_colors <= math.prod(shape):
-        raise StructuredLayersError(
-            f"num_colors must be between 1 and {math.prod(shape)} (= in_features × out_features), "
-            f"got {num_colors}; use nn.Linear for an unshared layer"
-        )
-    return num_colors
-
-
-def _check_colors(colors: Tensor, num_colors: int, shape: tuple[int, int]) -> Tensor:
-    if not isinstance(colors, Tensor):
-        raise StructuredLayersError(
-            f"colors must be an integer tensor of shape {shape}, got a {type(colors).__name__}"
-        )
-    if colors.shape != shape or colors.is_floating_point() or colors.dtype == torch.bool:
-        raise StructuredLayersError(
-            f"colors must be an integer tensor of shape {shape} (= out_features, in_features), "
-            f"got {colors.dtype} of shape {tuple(colors.shape)}"
-        )
-    low, high = (-1, 0) if colors.is_meta else (int(colors.min()), int(colors.max()))
-    if low < -1 or high >= num_colors:
-        raise StructuredLayersError(
-            f"colors must lie between -1 (a removed edge) and {num_colors - 1}, got {low} to {high}"
-        )
-    return colors
 
 
 def _check_scale(scale: float) -> float:

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from .base import StructuredLinear
+from .dispatch import LARGE_ENOUGH, Work, fft_is_faster, transform_points
+from .fft_products import circulant_length, circulant_product
 from .nearest import group_means
-from .toeplitz import toeplitz
+from .windows import windows
 
 
 def circulant(values: Tensor, out_features: int, in_features: int) -> Tensor:
@@ -29,10 +31,10 @@ def circulant(values: Tensor, out_features: int, in_features: int) -> Tensor:
         tensor([[1., 3., 2.],
                 [2., 1., 3.]])
     """
+    # Twice in a row, c[(i - j) mod k] stands at k + i - j.
     start = values.shape[-1] - (in_features - 1)
-    # The diagonals i - j = -(in - 1), ..., out - 1 of the matrix, wrapped.
-    diagonals = torch.cat([values[..., start:], values[..., :out_features]], dim=-1)
-    return toeplitz(diagonals, out_features, in_features)
+    twice = torch.cat([values, values], dim=-1)
+    return windows(twice, out_features, in_features, start).flip(-1)
 
 
 @final
@@ -40,6 +42,8 @@ class CirculantLinear(StructuredLinear):
     r"""Linear layer whose weight matrix is a circulant, cut to ``out_features × in_features``.
 
     .. math:: W_{ij} = c_{(i-j) \bmod k}, \qquad k = \max(\text{out}, \text{in})
+
+    Large layers multiply by fast Fourier transforms, see :mod:`structured_layers.layers.dispatch`.
 
     Args:
         in_features: size of each input sample.
@@ -91,6 +95,16 @@ class CirculantLinear(StructuredLinear):
     ) -> Tensor:
         """Return the dense weight ``(*batch, out, in)`` for values ``(*batch, max(out, in))``."""
         return circulant(parameters["values"], self.out_features, self.in_features)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Map ``(*, in_features)`` to ``(*, out_features)``, by FFT where that is faster."""
+        entries = self.out_features * self.in_features
+        if entries >= LARGE_ENOUGH:
+            length = circulant_length(self.out_features, self.in_features)
+            work = Work(entries, transform_points(input, length))
+            if fft_is_faster(input, self.values, work):
+                return self._add_bias(circulant_product(self.values, input, self.out_features))
+        return super().forward(input)
 
     @classmethod
     def _nearest(

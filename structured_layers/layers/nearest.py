@@ -47,57 +47,6 @@ def nearest_index(points: Tensor, centers: Tensor) -> Tensor:
     return order[torch.bucketize(points, (ordered[1:] + ordered[:-1]) / 2)]
 
 
-def kmeans(points: Tensor, num_clusters: int) -> Tensor:
-    """Return the centers of a one-dimensional k-means clustering.
-
-    Lloyd's iteration without random numbers, from equally spaced quantiles (good for one broad
-    heap of points) and from equally spaced places (good for heaps of unequal size); the better end
-    is returned. A center that loses all its points moves to the point that is worst served.
-
-    Args:
-        points: of any shape.
-        num_clusters: the number of centers.
-
-    Returns:
-        (num_clusters,) float64 in ascending order.
-
-    Examples:
-        >>> kmeans(torch.tensor([0.0, 1.0, 10.0, 11.0]), 2)
-        tensor([ 0.5000, 10.5000], dtype=torch.float64)
-    """
-    points = points.flatten().double().sort().values
-    distinct = points[torch.cat([points[:1].isfinite(), points.diff() > 0])]
-    if len(distinct) <= num_clusters:
-        spare = distinct[-1:].expand(num_clusters - len(distinct))
-        return torch.cat([distinct, spare])
-    middles = torch.arange(num_clusters, device=points.device) * 2 + 1  # in half clusters
-    quantiles = points[middles * len(points) // (2 * num_clusters)]
-    places = points[0] + (points[-1] - points[0]) * middles / (2 * num_clusters)
-    ends = [_lloyd(points, distinct, start) for start in (quantiles, places)]
-    return min(ends, key=lambda end: float((points - end[nearest_index(points, end)]).norm()))
-
-
-def _lloyd(points: Tensor, distinct: Tensor, centers: Tensor) -> Tensor:
-    for _ in range(MAX_ITERATIONS):
-        moved = _lloyd_step(points, distinct, centers)
-        if torch.equal(moved, centers):
-            break
-        centers = moved
-    return centers
-
-
-def _lloyd_step(points: Tensor, distinct: Tensor, centers: Tensor) -> Tensor:
-    """Move each center to the mean of its points, an empty one to a badly served point."""
-    labels = nearest_index(points, centers)
-    means = group_means(points, labels, len(centers))
-    empty = torch.bincount(labels, minlength=len(centers)) == 0
-    if empty.any():
-        # Distinct points, so that no two of the empty centers move to the same place.
-        distances = (distinct - means[nearest_index(distinct, centers)]).abs()
-        means[empty] = distinct[distances.topk(int(empty.sum())).indices]
-    return means.sort().values
-
-
 def fit_scale(weight: Tensor, palette: Tensor, colors: Tensor | None) -> tuple[Tensor, Tensor]:
     """Fit ``scale * palette[colors]`` to a weight while the palette stays as it is.
 

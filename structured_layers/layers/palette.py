@@ -70,6 +70,11 @@ class Palette:
         """The mean fan-in of the layers that were built with the palette, 1 without any."""
         return sum(self._fan_ins) / len(self._fan_ins) if self._fan_ins else 1.0
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether no layer has joined yet and the values are as they were drawn."""
+        return not self._fan_ins and self._is_untouched()
+
     @torch.no_grad()
     def join(self, fan_in: float) -> None:
         """Count one more layer, and rescale the values to it if they are as they were drawn."""

@@ -11,7 +11,10 @@ from torch import Tensor, nn
 from structured_layers.errors import StructuredLayersError
 
 from .base import StructuredLinear
+from .dispatch import LARGE_ENOUGH, Work, fft_is_faster, transform_points
+from .fft_products import toeplitz_length, toeplitz_product
 from .nearest import group_means
+from .windows import windows
 
 
 def toeplitz(values: Tensor, out_features: int, in_features: int) -> Tensor:
@@ -37,13 +40,7 @@ def toeplitz(values: Tensor, out_features: int, in_features: int) -> Tensor:
             f"a Toeplitz matrix of {out_features} × {in_features} has {size} diagonals, "
             f"got values of shape {tuple(values.shape)}"
         )
-    values = values.contiguous()
-    # Overlapping rows, values[i : i + in]. The same as values.unfold(-1, in_features, 1), whose
-    # backward pass knows no vmap.
-    rows = values.as_strided(
-        (*values.shape[:-1], out_features, in_features), (*values.stride()[:-1], 1, 1)
-    )
-    return rows.flip(-1)  # (*batch, out, in)
+    return windows(values, out_features, in_features).flip(-1)
 
 
 @final
@@ -51,6 +48,8 @@ class ToeplitzLinear(StructuredLinear):
     r"""Linear layer whose weight matrix has constant diagonals.
 
     .. math:: W_{ij} = t_{i-j}
+
+    Large layers multiply by fast Fourier transforms, see :mod:`structured_layers.layers.dispatch`.
 
     Args:
         in_features: size of each input sample.
@@ -103,6 +102,16 @@ class ToeplitzLinear(StructuredLinear):
     ) -> Tensor:
         """Return the dense weight ``(*batch, out, in)`` for values ``(*batch, out + in - 1)``."""
         return toeplitz(parameters["values"], self.out_features, self.in_features)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Map ``(*, in_features)`` to ``(*, out_features)``, by FFT where that is faster."""
+        entries = self.out_features * self.in_features
+        if entries >= LARGE_ENOUGH:
+            length = toeplitz_length(self.out_features, self.in_features)
+            work = Work(entries, transform_points(input, length))
+            if fft_is_faster(input, self.values, work):
+                return self._add_bias(toeplitz_product(self.values, input, self.out_features))
+        return super().forward(input)
 
     @classmethod
     def _nearest(

@@ -1,5 +1,22 @@
-"""What a policy costs: weights, biases, bits."""
+"""What a network costs, and how its structure compares with others."""
 
-from .size import Size, size_of
+from .displacement_rank import displacement_rank
+from .partitions import (
+    adjusted_rand_index,
+    partition_entropy,
+    rand_index,
+    recolored_edges,
+    variation_of_information,
+)
+from .size import Summary, summarize
 
-__all__ = ["Size", "size_of"]
+__all__ = [
+    "Summary",
+    "adjusted_rand_index",
+    "displacement_rank",
+    "partition_entropy",
+    "rand_index",
+    "recolored_edges",
+    "summarize",
+    "variation_of_information",
+]

@@ -1,88 +1,152 @@
-"""The size of a network as the papers count it."""
+"""The size of a network: as the papers count it, and as it could be stored."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
+import torch
 from torch import nn
 
-from ..layers import ChromaticLinear, MaskedLinear, StructuredLinear
+from ..errors import StructuredLayersError
+from ..layers import ChromaticLinear, SoftMaskedLinear
+from ..layers.seeded_colors import SEED_BITS, seeded_colors
+from .codes import ceil_log2, entropy_bits
+from .inventory import Inventory, layer_codes, take_inventory
+
+FLOAT_BITS = 32
 
 
 @dataclass(frozen=True)
-class Size:
-    """The counts of a network and what follows from them.
+class Summary:
+    """The counts of a network; ``print`` shows them as a table.
 
     Attributes:
-        edges: E, entries of all weight matrices.
-        weights: K, distinct trained weights, biases not counted; of masked layers the survivors.
-        hidden_biases: h, biases of all layers but the last.
-        output_biases: biases of the last layer.
-        index_bits: bits that say which weight an edge has, E·⌈log2 K⌉ for chromatic networks.
+        weights: distinct trained weights, scales of chromatic layers among them; of masked layers
+            the survivors. Biases are not counted.
+        biases: all biases.
+        dense_weights: the weights of the same network without structure.
+        compression: 1 − (weights + biases) / (dense_weights + biases).
+        paper_compression: the same with the biases of the last layer left out, as the papers do.
+        bits: the bits of the whole network under each scheme, see :func:`summarize`.
     """
 
-    edges: int
     weights: int
-    hidden_biases: int
-    output_biases: int
-    index_bits: int
+    biases: int
+    dense_weights: int
+    compression: float
+    paper_compression: float
+    bits: dict[str, int]
 
-    @property
-    def biases(self) -> int:
-        """All biases."""
-        return self.hidden_biases + self.output_biases
-
-    @property
-    def compression(self) -> float:
-        """1 − (K + h)/(E + h), as the papers print it: output biases are not counted."""
-        h = self.hidden_biases
-        return 1 - (self.weights + h) / (self.edges + h)
-
-    @property
-    def bits(self) -> int:
-        """32·(K + h) plus the index bits, as the papers print it: output biases are not counted."""
-        return 32 * (self.weights + self.hidden_biases) + self.index_bits
+    def __str__(self) -> str:
+        """Return the table."""
+        rows = {
+            "weights": f"{self.weights:,} of {self.dense_weights:,}",
+            "biases": f"{self.biases:,}",
+            "compression": f"{self.compression:.1%}",
+            "compression, paper": f"{self.paper_compression:.1%}",
+            **{f"bits, {scheme}": f"{number:,}" for scheme, number in self.bits.items()},
+        }
+        width = max(map(len, rows.values()))
+        return "\n".join(f"{name:<18}  {value:>{width}}" for name, value in rows.items())
 
 
-def size_of(network: nn.Module) -> Size:
-    """Count the linear layers of a network; weights that layers share count once.
+def summarize(module: nn.Module) -> Summary:
+    """Count the weights and biases of a network and the bits that store it.
 
-    Which edges of a masked layer survive costs nothing here, as in the papers' edge pruning.
+    Weights that layers share count once. All schemes take 32 bits for a weight and a bias; they
+    differ in how they write the structure down:
+
+    - ``paper``: as the papers print it. Biases of the last layer are left out; every edge of a
+      palette of M colours takes ⌈log2 M⌉ bits, every edge of the soft-masked layers ⌈log2 K⌉ for
+      their K survivors; which edges a ``MaskedLinear`` keeps is not counted.
+    - ``bitmask``: one bit for each edge of a layer with missing edges, ⌈log2 M⌉ for each colour.
+    - ``coordinates``: the position of each surviving edge of such a layer, ⌈log2 M⌉ a colour.
+    - ``entropy``: what an ideal entropy coder needs for the colours of a palette and for each mask.
+      The histograms that it knows are not counted.
+    - ``seed``: 32 bits for a layer's whole colouring, the rest as ``bitmask``. It is there if every
+      colouring of the network is exactly what a seed makes, as random ones are until a search
+      changes them.
 
     Args:
-        network: its ``nn.Linear`` and structured layers are counted in module order.
+        module: any network. Trained parameters outside of linear layers count the same with and
+            without structure.
+
+    Raises:
+        StructuredLayersError: for anything that is no module, or for structure without values.
 
     Examples:
-        >>> from structured_layers import ToeplitzLinear, mlp
-        >>> size = size_of(mlp(17, [41], 6, layer=ToeplitzLinear, output_bias=False))
-        >>> size.weights, size.bits  # Table 2 of ES-ENAS, HalfCheetah
-        (103, 4608)
+        >>> from functools import partial
+        >>> from structured_layers import ChromaticLinear, Palette, mlp
+        >>> layer = partial(ChromaticLinear, palette=Palette(17))
+        >>> print(summarize(mlp(17, [41], 6, layer=layer)))  # HalfCheetah
+        weights             17 of 943
+        biases                     47
+        compression             93.5%
+        compression, paper      94.1%
+        bits, paper             6,571
+        bits, bitmask           6,763
+        bits, coordinates       6,763
+        bits, entropy           5,903
+        bits, seed              2,112
 
     Reference:
-        Song et al., Chromatic Networks, 2019 (arXiv 1907.06511), Table 2.
+        Song et al., Reinforcement Learning with Chromatic Networks, 2019, Table 2; ES-ENAS, 2021,
+        Table 2.
     """
-    layers = [m for m in network.modules() if isinstance(m, (nn.Linear, StructuredLinear))]
-    biases = [0 if layer.bias is None else layer.bias.numel() for layer in layers] or [0]
-    edges = sum(layer.in_features * layer.out_features for layer in layers)
-    weights = sum(_distinct_weights(layers).values())
-    is_chromatic = any(isinstance(layer, ChromaticLinear) for layer in layers)
-    return Size(
-        edges=edges,
+    if not isinstance(module, nn.Module):
+        raise StructuredLayersError(f"summarize needs a module, got a {type(module).__name__}")
+    found = take_inventory(module)
+    weights, dense_weights, biases = found.weights, found.dense_weights, found.biases
+    hidden_biases = biases - found.output_biases
+    return Summary(
         weights=weights,
-        hidden_biases=sum(biases[:-1]),
-        output_biases=biases[-1],
-        index_bits=edges * math.ceil(math.log2(weights)) if is_chromatic else 0,
+        biases=biases,
+        dense_weights=dense_weights,
+        compression=_compression(weights, dense_weights, biases),
+        paper_compression=_compression(weights, dense_weights, hidden_biases),
+        bits=_bits(found, FLOAT_BITS * (weights + biases)),
     )
 
 
-def _distinct_weights(layers: list[nn.Linear | StructuredLinear]) -> dict[int, int]:
-    """Map the id of each parameter that is not a bias to how many weights it holds."""
-    counts: dict[int, int] = {}
-    for layer in layers:
-        for name, parameter in layer.named_parameters(recurse=False):
-            if name != "bias":
-                counts[id(parameter)] = parameter.numel()
-        if isinstance(layer, MaskedLinear):
-            counts[id(layer.values)] = layer.num_weights
-    return counts
+def _compression(weights: int, dense_weights: int, biases: int) -> float:
+    return 1 - (weights + biases) / max(1, dense_weights + biases)
+
+
+def _bits(found: Inventory, float_bits: int) -> dict[str, int]:
+    colorings = [
+        [code for layer in group for code in layer_codes(layer)] for group in found.palettes
+    ]
+    masks = found.mask_codes + found.other_codes
+    codes = [code for group in colorings for code in group] + masks
+    entropies = [entropy_bits(group) for group in (*colorings, *([mask] for mask in masks))]
+    bits = {
+        "paper": float_bits - FLOAT_BITS * found.output_biases + _paper_index_bits(found),
+        "bitmask": float_bits + sum(code.bitmask_bits for code in codes),
+        "coordinates": float_bits + sum(code.coordinate_bits for code in codes),
+        "entropy": float_bits + math.ceil(sum(entropies)),
+    }
+    chromatic = [layer for group in found.palettes for layer in group]
+    if chromatic and all(map(_is_seeded, chromatic)):
+        mask_bits = sum(code.bitmask_bits for code in masks)
+        bits["seed"] = float_bits + SEED_BITS * len(chromatic) + mask_bits
+    return bits
+
+
+def _paper_index_bits(found: Inventory) -> int:
+    """Return E·⌈log2 K⌉ for each palette, and for the soft-masked layers together."""
+    bits = 0
+    for group in found.palettes:
+        bits += sum(layer.colors.numel() for layer in group) * ceil_log2(group[0].values.numel())
+    soft = [layer for layer in found.layers if isinstance(layer, SoftMaskedLinear)]
+    survivors = sum(layer.num_weights for layer in soft)
+    return bits + sum(layer.values.numel() for layer in soft) * ceil_log2(survivors)
+
+
+def _is_seeded(layer: ChromaticLinear) -> bool:
+    """Tell whether a layer's colours still are what its seed makes."""
+    if layer.color_seed is None:
+        return False
+    shape = (layer.out_features, layer.in_features)
+    made = seeded_colors(layer.color_seed, layer.values.numel(), *shape)
+    return torch.equal(layer.colors.cpu(), made)

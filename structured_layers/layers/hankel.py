@@ -1,0 +1,121 @@
+"""Matrices with constant anti-diagonals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+
+from structured_layers.errors import StructuredLayersError
+
+from .base import StructuredLinear
+from .dispatch import LARGE_ENOUGH, Work, fft_is_faster, transform_points
+from .fft_products import hankel_product, toeplitz_length
+from .nearest import group_means
+from .windows import windows
+
+
+def hankel(values: Tensor, out_features: int, in_features: int) -> Tensor:
+    """Return the Hankel matrix ``W[i, j] = t[i + j]``.
+
+    Args:
+        values: (*batch, out + in - 1), the anti-diagonals from the upper left corner to the lower
+            right one.
+        out_features: number of rows.
+        in_features: number of columns.
+
+    Returns:
+        (*batch, out, in).
+
+    Examples:
+        >>> hankel(torch.tensor([1.0, 2.0, 3.0, 4.0]), 2, 3)
+        tensor([[1., 2., 3.],
+                [2., 3., 4.]])
+    """
+    size = out_features + in_features - 1
+    if values.shape[-1] != size:
+        raise StructuredLayersError(
+            f"a Hankel matrix of {out_features} × {in_features} has {size} anti-diagonals, "
+            f"got values of shape {tuple(values.shape)}"
+        )
+    return windows(values, out_features, in_features).clone(memory_format=torch.contiguous_format)
+
+
+@final
+class HankelLinear(StructuredLinear):
+    r"""Linear layer whose weight matrix has constant anti-diagonals.
+
+    .. math:: W_{ij} = t_{i+j}
+
+    Large layers multiply by fast Fourier transforms, see :mod:`structured_layers.layers.dispatch`.
+
+    Args:
+        in_features: size of each input sample.
+        out_features: size of each output sample.
+        bias: whether the layer adds a trained bias.
+        device: where the parameters live.
+        dtype: the floating-point type of the parameters.
+
+    Shape:
+        - Input: ``(*, in_features)``.
+        - Output: ``(*, out_features)``.
+
+    Attributes:
+        values: ``(out_features + in_features - 1,)``, the anti-diagonals from the upper left corner
+            to the lower right one.
+        bias: ``(out_features,)``, or None.
+
+    ``from_linear(linear)`` takes the mean of every anti-diagonal, the nearest Hankel matrix in the
+    Frobenius norm.
+
+    Examples:
+        >>> layer = HankelLinear(17, 41)
+        >>> layer.num_weights
+        57
+        >>> layer(torch.randn(2, 17)).shape
+        torch.Size([2, 41])
+
+    Reference:
+        Sindhwani et al., Structured Transforms for Small-Footprint Deep Learning, 2015.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        """Allocate and draw the values."""
+        super().__init__(in_features, out_features, bias, device=device, dtype=dtype)
+        num_values = self.out_features + self.in_features - 1
+        self.values = nn.Parameter(torch.empty(num_values, device=device, dtype=dtype))
+        self.reset_parameters()
+
+    def weight_from(
+        self, parameters: Mapping[str, Tensor], buffers: Mapping[str, Tensor]
+    ) -> Tensor:
+        """Return the dense weight ``(*batch, out, in)`` for values ``(*batch, out + in - 1)``."""
+        return hankel(parameters["values"], self.out_features, self.in_features)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Map ``(*, in_features)`` to ``(*, out_features)``, by FFT where that is faster."""
+        entries = self.out_features * self.in_features
+        if entries >= LARGE_ENOUGH:
+            length = toeplitz_length(self.out_features, self.in_features)
+            work = Work(entries, transform_points(input, length))
+            if fft_is_faster(input, self.values, work):
+                return self._add_bias(hankel_product(self.values, input, self.out_features))
+        return super().forward(input)
+
+    @classmethod
+    def _nearest(
+        cls, weight: Tensor, *args: Any, **structure: Any
+    ) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        num_values = sum(weight.shape) - 1
+        anti_diagonals = hankel(torch.arange(num_values, device=weight.device), *weight.shape)
+        return structure, {"values": group_means(weight, anti_diagonals, num_values)}

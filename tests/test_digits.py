@@ -1,0 +1,59 @@
+"""The comparison on scikit-learn's digits: it runs, and learned structures are worth learning."""
+
+import json
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLE = ROOT / "examples" / "digits.py"
+
+pytest.importorskip("sklearn")
+
+
+def test_the_example_prints_every_network(tmp_path: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, str(EXAMPLE), "--epochs", "1"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    rows = [line.split() for line in result.stdout.splitlines()[1:]]
+    assert {row[0]: int(row[1]) for row in rows} == {
+        "dense": 9472,
+        "toeplitz": 328,
+        "colors-random": 19,
+        "colors-learned": 19,
+        "edges-random": 500,
+        "edges-learned": 500,
+    }
+
+
+@pytest.mark.parametrize("structure", ["colors", "edges"])
+def test_learned_structures_beat_random_ones_after_few_epochs(structure: str) -> None:
+    example = runpy.run_path(str(EXAMPLE))
+    digits, args = example["load"](), example["Args"](epochs=15)
+    accuracies = []
+    for name in (f"{structure}-learned", f"{structure}-random"):
+        torch.manual_seed(0)
+        model = example["fit"](example["NETWORKS"][name](), digits, args)
+        accuracies.append(example["accuracy"](model, digits))
+    # Twice the standard error of a difference on 450 digits.
+    assert accuracies[0] - accuracies[1] > 2 * (0.5 / 450) ** 0.5
+
+
+def test_the_benchmark_writes_its_record(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    benchmark = runpy.run_path(str(ROOT / "benchmarks" / "digits.py"))
+    benchmark["main"](num_seeds=1, epochs=1, folder=tmp_path)
+    record = json.loads((tmp_path / "digits.json").read_text())
+    assert record["results"]["colors-clustered"]["weights"] == 19
+    assert len(record["results"]) == 11
+    assert set(record["limits"].values()) <= {True, False}
+    assert "learned edges above random ones" in capsys.readouterr().out
