@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from types import FrameType
 
 from rich.console import Console
 
-from structured_layers.errors import MissingDependencyError
+from structured_layers.errors import EvaluationError, MissingDependencyError, StructuredLayersError
 
 from ..evotorch.report import summarize_run, write_report
 from ..evotorch.run import Run
@@ -58,18 +59,32 @@ def train_in_session(run: Run, *, checkpoint_every: int) -> int:
             )
     except KeyboardInterrupt:
         stop.asked = True
+    except EvaluationError:
+        _say_how_to_go_on(run, console)
+        raise
     finally:
         run.close()
     if stop.asked and not run.finished:
-        console.print(
-            f"saved at generation {run.generation}; go on with "
-            f"`structured-layers resume {run.folder}`",
-            highlight=False,
-            soft_wrap=True,
-        )
+        _say_how_to_go_on(run, console)
         return INTERRUPTED
     _report(run, console)
     return 0
+
+
+def check_interval(checkpoint_every: int) -> None:
+    """Refuse an impossible number of generations before anything is written."""
+    if checkpoint_every < 1:
+        raise StructuredLayersError(f"checkpoint_every must be at least 1, got {checkpoint_every}")
+
+
+def _say_how_to_go_on(run: Run, console: Console) -> None:
+    console.print(
+        f"saved at generation {run.generation}; go on with "
+        f"`structured-layers resume {shlex.quote(str(run.folder))}`",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def _report(run: Run, console: Console) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from ..errors import StructuredLayersError
 from ..layers import ChromaticLinear, MaskedLinear, StructuredLinear
 
 
@@ -53,6 +54,9 @@ def size_of(network: nn.Module) -> Size:
     Args:
         network: its ``nn.Linear`` and structured layers are counted in module order.
 
+    Raises:
+        StructuredLayersError: a network without linear layers.
+
     Examples:
         >>> from structured_layers import ToeplitzLinear, mlp
         >>> size = size_of(mlp(17, [41], 6, layer=ToeplitzLinear, output_bias=False))
@@ -63,7 +67,9 @@ def size_of(network: nn.Module) -> Size:
         Song et al., Chromatic Networks, 2019 (arXiv 1907.06511), Table 2.
     """
     layers = [m for m in network.modules() if isinstance(m, (nn.Linear, StructuredLinear))]
-    biases = [0 if layer.bias is None else layer.bias.numel() for layer in layers] or [0]
+    if not layers:
+        raise StructuredLayersError(f"{type(network).__name__} has no linear layer to count")
+    biases = [0 if layer.bias is None else layer.bias.numel() for layer in layers]
     edges = sum(layer.in_features * layer.out_features for layer in layers)
     weights = sum(_distinct_weights(layers).values())
     is_chromatic = any(isinstance(layer, ChromaticLinear) for layer in layers)
