@@ -4,8 +4,9 @@
     python benchmarks/readme_tables.py --check   # fail if they are not up to date
 
 The pages hold markers, ``<!-- results:start -->`` and ``<!-- results:end -->``; what stands between
-them is made from ``benchmarks/results/*/record.json`` and ``rollout_throughput.json``. Pictures of
-the records are copied to ``docs/assets/``, where the pages find them.
+them is made from ``benchmarks/results/*/record.json``, ``rollout_throughput.json`` and
+``import_time.json``. Pictures of the records are copied to ``docs/assets/``, where the pages find
+them.
 """
 
 from __future__ import annotations
@@ -19,11 +20,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from structured_layers.files import write_bytes
-
 ROOT = Path(__file__).resolve().parent.parent
 START, END = "<!-- results:start -->", "<!-- results:end -->"
-PICTURES = ("learning_curve.png", "weights.png")
+PICTURES = {"learning_curve.png": "Learning curve", "weights.png": "Weight matrices"}
 Record = dict[str, Any]
 
 
@@ -37,7 +36,7 @@ def main(args: Sequence[str] | None = None) -> int:
     if not options.check:
         for path, data in outdated.items():
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_bytes(path, data)
+            path.write_bytes(data)
     for path in outdated:
         print(f"{'outdated' if options.check else 'wrote'}: {path.relative_to(options.root)}")
     if options.check and outdated:
@@ -50,10 +49,12 @@ def outdated_files(root: Path) -> dict[Path, bytes]:
     """Return the files that differ from what the records say, with what they should hold."""
     results = root / "benchmarks" / "results"
     records = read_records(results)
-    speed = read_throughput(results / "rollout_throughput.json")
+    speed = read_measurement(results / "rollout_throughput.json")
+    imports = read_measurement(results / "import_time.json")
+    summary = [*returns_table(records), *speed_table(speed), *import_sentence(imports)]
     wanted = {
-        root / "README.md": overview(records, speed),
-        root / "docs" / "results.md": overview(records, speed) + details(records, speed),
+        root / "README.md": summary,
+        root / "docs" / "results.md": [*summary, *details(records, speed, imports)],
     }
     files = {path: replace_marked(path, lines) for path, lines in wanted.items()}
     for name in records:
@@ -74,8 +75,8 @@ def read_records(results: Path) -> dict[str, Record]:
     }
 
 
-def read_throughput(path: Path) -> Record | None:
-    """Return the record of the throughput, None if there is none."""
+def read_measurement(path: Path) -> Record | None:
+    """Return a record of its own file, None if there is none."""
     return json.loads(path.read_text()) if path.exists() else None
 
 
@@ -87,12 +88,6 @@ def replace_marked(path: Path, lines: list[str]) -> bytes:
     if not start or not end:
         raise SystemExit(f"{path} needs the markers {START} and {END}")
     return "\n".join([head + START, "", *lines, END + tail]).encode()
-
-
-def overview(records: dict[str, Record], speed: Record | None) -> list[str]:
-    """Return the table of returns and the table of speeds."""
-    lines = returns_table(records)
-    return lines if speed is None else [*lines, *speed_table(speed)]
 
 
 def returns_table(records: dict[str, Record]) -> list[str]:
@@ -143,8 +138,10 @@ def returns_row(group: list[Record]) -> tuple[str, ...]:
     )
 
 
-def speed_table(speed: Record) -> list[str]:
+def speed_table(speed: Record | None) -> list[str]:
     """Return the measured speeds beside each other and the ratios between them."""
+    if speed is None:
+        return []
     rates = {name: median(value) for name, value in speed["steps_per_second"].items()}
     lines = [f"Speed: {speed['setting']}.", ""] if "setting" in speed else ["Speed:", ""]
     lines += table(
@@ -155,22 +152,37 @@ def speed_table(speed: Record) -> list[str]:
         f"{value:.2f} {name}" if name.startswith("of ") else f"{value:.1f} times {name}"
         for name, value in speed["ratios"].items()
     ]
-    return [*lines, f"The search reaches {', '.join(ratios)}.", ""]
+    sentence = f"The search reaches {', '.join(ratios)}."
+    if "controller_share" in speed:
+        sentence += f" Controller and decoding take {speed['controller_share']:.1%} of the time."
+    return [*lines, sentence, ""]
+
+
+def import_sentence(imports: Record | None) -> list[str]:
+    """Return what the import costs."""
+    if imports is None:
+        return []
+    return [
+        f"`import structured_layers` takes {imports['structured_layers_ms']:.0f} ms after "
+        f"`import torch`, which takes {imports['torch_ms']:,.0f} ms.",
+        "",
+    ]
 
 
 def median(value: float | list[float]) -> float:
     return statistics.median(value) if isinstance(value, list) else value
 
 
-def details(records: dict[str, Record], speed: Record | None) -> list[str]:
+def details(records: dict[str, Record], speed: Record | None, imports: Record | None) -> list[str]:
     """Return a section for each record: where it comes from, and its pictures."""
     lines: list[str] = []
     for name, record in records.items():
         lines += [f"## {name}", "", *origin(record), *facts(record)]
-        for picture in PICTURES:
-            lines += [f"![{picture} of {name}](assets/{name}_{picture})", ""]
-    if speed is not None:
-        lines += ["## Speed", "", *origin(speed)]
+        for picture, caption in PICTURES.items():
+            lines += [f"![{caption} of {name}](assets/{name}_{picture})", ""]
+    for title, record in (("Speed", speed), ("Import time", imports)):
+        if record is not None:
+            lines += [f"## {title}", "", *origin(record)]
     return lines
 
 

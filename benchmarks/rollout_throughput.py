@@ -4,9 +4,9 @@
 
 HalfCheetah-v5, one hidden layer of 32, 17 colours, 2 processes. Rounds alternate between the search
 (controller, update, normaliser, logging and checkpoints included) and its limit: two processes that
-replay the same candidates' controls from the same start states through nothing but ``mj_step``. Then
-EvoTorch's GymNE with 2 actors and sb3-contrib's ARS with 2 processes run policies of the same shape.
-Writes benchmarks/results/rollout_throughput.json.
+replay the same candidates' controls from the same start states through nothing but ``mj_step``.
+Then EvoTorch's GymNE with 2 actors and sb3-contrib's ARS with 2 processes run policies of the same
+shape. Writes benchmarks/results/rollout_throughput.json.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ class Args:
     hidden: int = 64
     """Units of the hidden layer."""
     num_colors: int = 166
-    """Weights in the palette of the chromatic layers; by default as many as Toeplitz layers have."""
+    """Weights in the palette; by default as many as the Toeplitz layers have."""
     steps: int = 500
     """Steps of Adam."""
     batch_size: int = 256

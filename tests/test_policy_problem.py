@@ -111,9 +111,7 @@ def three_generations(controller=CONTROLLERS[0], network=None, popsize=12, **set
 
 @pytest.mark.xdist_group("ray")
 def test_the_number_of_actors_changes_no_bit(ray_session):
-    generations = partial(
-        three_generations, network=chromatic(11, 3), env="Hopper-v5", popsize=60
-    )
+    generations = partial(three_generations, network=chromatic(11, 3), env="Hopper-v5", popsize=60)
     alone = generations()
     for num_actors in (2, 3):
         assert len(chunk_slices(63, num_actors)) >= num_actors  # each has something to do

@@ -13,7 +13,7 @@ from structured_layers import load_policy
 from structured_layers.algorithms.checkpoints import read_checkpoint
 from structured_layers.errors import CheckpointError, EvaluationError, StructuredLayersError
 from structured_layers.files import read_tensors
-from structured_layers.integrations.evotorch.progress import COLUMNS, ProgressFile
+from structured_layers.integrations.evotorch.progress import ProgressFile
 from structured_layers.integrations.evotorch.run import Run
 from structured_layers.integrations.evotorch.run_config import RunConfig
 
@@ -115,12 +115,12 @@ def test_every_structure_trains_and_its_policy_is_the_best_centre(structure, tmp
     assert action.tolist() == reference.predict(observation)[0].tolist()
 
 
-def test_nothing_is_pickled(tmp_path):
+def test_everything_is_json_csv_or_safetensors(tmp_path):
     trained(tmp_path / "run")
     for path in (tmp_path / "run").rglob("*"):
         if path.is_file() and path.parent.name != "tensorboard":
-            assert path.suffix in (".json", ".csv", ".safetensors")
-            assert path.read_bytes()[:2] not in (b"PK", b"\x80\x04", b"\x80\x02")
+            read = {".json": lambda p: json.loads(p.read_text()), ".safetensors": read_tensors}
+            assert path.name == "progress.csv" or read[path.suffix](path)
 
 
 def test_an_existing_folder_is_refused_and_left_alone(tmp_path):
@@ -212,11 +212,11 @@ def undisturbed(tmp_path_factory):
 
 @pytest.mark.parametrize("generations", [0, 1, 4, 5])
 @pytest.mark.parametrize("checkpoint_every", [1, 2, 10])
-def test_stopping_at_a_generation_and_resuming(generations, checkpoint_every, tmp_path, undisturbed):
+def test_stopping_at_a_generation_and_resuming(
+    generations, checkpoint_every, tmp_path, undisturbed
+):
     folder = tmp_path / "run"
-    run = trained(
-        folder, should_stop=stop_after(generations), checkpoint_every=checkpoint_every
-    )
+    run = trained(folder, should_stop=stop_after(generations), checkpoint_every=checkpoint_every)
     assert run.generation == generations
     Run.resume(folder).train(checkpoint_every=checkpoint_every)
     assert_same_run(folder, undisturbed)
@@ -309,7 +309,8 @@ def test_progress_is_cut_to_the_checkpoint_and_a_half_written_row_dropped(tmp_pa
 
 
 @pytest.mark.parametrize(
-    "damage", [lambda p: p.unlink(), lambda p: p.write_text(""), lambda p: p.write_bytes(b"\xff\n1")]
+    "damage",
+    [lambda p: p.unlink(), lambda p: p.write_text(""), lambda p: p.write_bytes(b"\xff\n1")],
 )
 def test_progress_that_is_gone_is_an_error_and_not_a_wrong_curve(damage, tmp_path):
     folder = tmp_path / "run"
@@ -453,5 +454,3 @@ def test_the_state_holds_every_generator(tmp_path):
             for s in states
         ]
         assert not generators[0].equal(generators[2])
-    assert read_tensors(next((folders[0] / "checkpoint").glob("*.safetensors")))
-    assert len(COLUMNS) == 12

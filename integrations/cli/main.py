@@ -42,7 +42,7 @@ def main(args: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except StructuredLayersError as error:
         Console(stderr=True, soft_wrap=True, highlight=False).print(
-            f"error: {error}", style="red", markup=False
+            f"error: {' '.join(str(error).split())}", style="red", markup=False
         )
         return 2
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ from .tables import policy_table
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
 
+STDERR = 2
+
 
 class StopRequest:
     """Becomes true at the first Ctrl-C; the second raises KeyboardInterrupt."""
@@ -37,6 +40,8 @@ class StopRequest:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
+        # a handler must not enter Python's buffered streams, which it may have interrupted
+        os.write(STDERR, b"\nfinishing this generation; Ctrl-C again gives it up\n")
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -98,6 +103,14 @@ def _report(run: Run, console: Console) -> None:
             highlight=False,
             soft_wrap=True,
         )
+    except EvaluationError as error:
+        console.print(
+            f"the policy is in {run.folder / 'policy'}, but no return can be reported: {error}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+        return
     console.print(policy_table(summary))
     for path in (run.folder / "policy", *summary.pictures):
         console.print(str(path), highlight=False, soft_wrap=True)

@@ -75,7 +75,10 @@ def _check_fit(policy: Policy, simulator: Simulator) -> None:
             f"the policy takes {policy.observation_size} observations, the environment gives "
             f"{simulator.observation_size}"
         )
-    if type(actions) is not type(policy.actions) or actions.num_outputs != policy.actions.num_outputs:
+    if (
+        type(actions) is not type(policy.actions)
+        or actions.num_outputs != policy.actions.num_outputs
+    ):
         raise StructuredLayersError(
             f"the policy acts by {_describe(policy.actions)}, the environment takes "
             f"{_describe(actions)}"

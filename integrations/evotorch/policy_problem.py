@@ -55,8 +55,8 @@ class PolicyProblem(Problem):
         seed: of all episodes; None draws one.
         num_actors: Ray actors, each with its own simulator; 0 evaluates in this process.
         actor_config: Ray's options of the actors; by default a dead actor is restarted.
-        capacity: episodes that one simulator runs at once, at most 256; the data of more does not fit
-            into a processor's cache.
+        capacity: episodes that one simulator runs at once, at most 256; the data of more does not
+            fit into a processor's cache.
 
     Raises:
         StructuredLayersError: an environment, a network or numbers that do not fit.

@@ -107,6 +107,11 @@ class RunConfig:
                 )
         if self.controller == "random" and self.controller_population is not None:
             raise StructuredLayersError("the random controller has no population")
+        if any(size < 1 for size in self.hidden):
+            raise StructuredLayersError(
+                f"hidden sizes must be at least 1, and none makes a linear policy, got "
+                f"{list(self.hidden)}"
+            )
         if self.total_steps < 1:
             raise StructuredLayersError(f"total_steps must be at least 1, got {self.total_steps}")
         if self.center_evaluations < 1:
