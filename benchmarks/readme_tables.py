@@ -153,6 +153,9 @@ def speed_table(speed: Record | None) -> list[str]:
         for name, value in speed["ratios"].items()
     ]
     sentence = f"The search reaches {', '.join(ratios)}."
+    if "limits" in speed:
+        limits = [f"{value:.1f} times {name}" for name, value in speed["limits"].items()]
+        sentence += f" Bare mj_step, the limit, is {' and '.join(limits)}."
     if "controller_share" in speed:
         sentence += f" Controller and decoding take {speed['controller_share']:.1%} of the time."
     return [*lines, sentence, ""]

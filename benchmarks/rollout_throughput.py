@@ -186,6 +186,10 @@ def main() -> None:
             "EvoTorch GymNE": rate / statistics.median(gymne),
             "sb3-contrib ARS": rate / statistics.median(ars),
         },
+        "limits": {  # no search can be faster than the physics that it simulates
+            "EvoTorch GymNE": statistics.median(search["raw"]) / statistics.median(gymne),
+            "sb3-contrib ARS": statistics.median(search["raw"]) / statistics.median(ars),
+        },
         "controller_share": statistics.median(search["controller_share"]),
         "steps_per_second": {
             "search": search["search"],

@@ -105,6 +105,7 @@ def _actions(description: dict[str, Any], tensors: dict[str, Tensor]) -> Actions
 
 
 def _load_network(network: nn.Module, tensors: dict[str, Tensor]) -> None:
+    tie_palettes_(network)  # a palette is stored once
     state = {n.removeprefix(PREFIX): t for n, t in tensors.items() if n.startswith(PREFIX)}
     for path, layer in network.named_modules():
         if isinstance(layer, MaskedLinear):
@@ -123,4 +124,3 @@ def _load_network(network: nn.Module, tensors: dict[str, Tensor]) -> None:
     with torch.no_grad():
         for name, target in own.items():
             target.copy_(state[name])
-    tie_palettes_(network)

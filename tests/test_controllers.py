@@ -1,5 +1,6 @@
 """The contract of all controllers, and what each of them does with what it observed."""
 
+import copy
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -98,7 +99,10 @@ def test_a_state_is_a_snapshot(make: Callable[..., Controller]) -> None:
     controller = make(SPACES["coloring"], seed=0)
     train(controller, 3)
     state, best = controller.state_dict(), controller.best()
+    before = copy.deepcopy(state)
     expected = [*train(controller, 4), controller.best()]
+    controller.observe(controller.propose(8), torch.arange(8.0))
+    torch.testing.assert_close(state, before, rtol=0, atol=0)
     for _ in range(2):
         controller.load_state_dict(state)
         assert torch.equal(controller.best(), best)

@@ -235,6 +235,17 @@ def test_weights_load_into_a_module_of_ones_own(tmp_path: Path) -> None:
         loaded.save(tmp_path / "again")
 
 
+def test_weights_load_into_a_network_whose_palette_came_apart(tmp_path: Path) -> None:
+    policy = make_policy("chromatic")
+    policy.save(tmp_path)
+    network = SPECS["chromatic"].build()
+    network.load_state_dict(network.state_dict(), assign=True)
+    assert network[0].values is not network[2].values
+    loaded = load_policy(tmp_path, network=network)
+    assert network[0].values is network[2].values
+    assert np.array_equal(loaded.predict(OBSERVATIONS)[0], policy.predict(OBSERVATIONS)[0])
+
+
 @pytest.mark.parametrize(
     ("network", "message"),
     [

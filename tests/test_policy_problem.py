@@ -368,8 +368,9 @@ def test_generated_solutions_have_the_networks_scale_and_valid_decisions():
     assert abs(ratio.item() - 1) < 4 / np.sqrt(2 * 500 * palette.numel())  # 4 standard errors
 
 
-# EvoTorch's CMAES copies its own start with torch.tensor(tensor).
+# EvoTorch's CMAES copies tensors by torch.tensor and hands them to NumPy in an old way.
 @pytest.mark.filterwarnings("ignore:To copy construct from a tensor:UserWarning")
+@pytest.mark.filterwarnings("ignore:__array_wrap__ must accept:DeprecationWarning")
 @pytest.mark.parametrize(
     "make",
     [
