@@ -28,6 +28,7 @@ STATE = {
         "done": True,
         "sizes": [1, 2.5, "three"],
         "normalizer": {"sum": torch.ones(2), "count": 3},
+        "center": torch.zeros(2),
         "empty": {},
     },
 }

@@ -224,11 +224,14 @@ def test_a_folder_that_is_no_run(command, folder, capsys, tmp_path):
     assert sorted(tmp_path.rglob("*")) == before
 
 
-@pytest.mark.parametrize("command", ["evaluate", "report"])
-def test_a_run_without_a_finished_generation(command, capsys, tmp_path):
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [("evaluate", "policy.json does not exist"), ("report", "has no finished generation yet")],
+)
+def test_a_run_without_a_finished_generation(command, message, capsys):
     main(["train", HOPELESS, *TINY, "--out", "run"])
     capsys.readouterr()
-    assert "run" in error_of(capsys, command, "run")
+    assert message in error_of(capsys, command, "run")
 
 
 @pytest.mark.parametrize(

@@ -245,5 +245,7 @@ def test_proposals_outside_the_space_are_refused() -> None:
         def propose(self, n: int) -> Tensor:
             return super().propose(n) + 1
 
+    search = make_search(Broken(SPACE, seed=0))
     with pytest.raises(StructuredLayersError, match="colours must lie in 0..3"):
-        make_search(Broken(SPACE, seed=0)).step()
+        search.step()
+    assert search.population is None  # nothing was evaluated

@@ -302,6 +302,7 @@ def test_progress_is_cut_to_the_checkpoint_and_a_half_written_row_dropped(tmp_pa
     whole = progress.read_text()
     later = whole.splitlines()[-1].replace("2,", "3,", 1)
     progress.write_text(f"{whole}{later}\n4,123,0.")
+    assert [row["generation"] for row in ProgressFile(progress).read()] == ["1", "2", "3"]
     run = Run.resume(folder)
     assert progress.read_text() == whole
     run.train()
