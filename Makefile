@@ -27,7 +27,8 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup --doctest-modules struct
 
 demo: $(INSTALLED)
 	$(BIN)/structured-layers train Swimmer-v5 --structure chromatic --hidden 0 --num-colors 8 \
-		--controller regularized-evolution --total-steps 4_000_000 --num-actors 2 --out runs/demo
+		--controller regularized-evolution --no-observation-normalization \
+		--total-steps 4_000_000 --num-actors 2 --out runs/demo
 
 test: $(INSTALLED)
 	$(PYTEST) -m "not slow"

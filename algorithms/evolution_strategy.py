@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any
@@ -173,6 +174,7 @@ class GradientSensing(SearchAlgorithm, SinglePopulationAlgorithmMixin):
             raise StructuredLayersError(
                 f"this search has {len(self._center)} weights, the state {len(state['center'])}"
             )
+        self.clear_status()  # it keeps what was asked for before
         self._steps_count = int(state["step_count"])
         self._center = state["center"].clone()
         load_optimizer_state_dict(self._optimizer, state["optimizer"])
@@ -275,7 +277,7 @@ def _check_sizes(popsize: int, stdev: float, learning_rate: float, num_center: i
         raise StructuredLayersError(
             f"popsize must be an even number of at least 2 (antithetic pairs), got {popsize}"
         )
-    if not stdev > 0 or not learning_rate > 0:
+    if not 0 < stdev < math.inf or not 0 < learning_rate < math.inf:
         raise StructuredLayersError(
             f"stdev_init and center_learning_rate must be positive, got {stdev} and {learning_rate}"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,10 +10,11 @@ from evotorch.optimizers import ClipUp, TorchOptimizer
 
 
 def optimizer_state_dict(optimizer: ClipUp | TorchOptimizer) -> dict[str, Any]:
-    """Return what later steps of an EvoTorch Adam, SGD or ClipUp depend on."""
+    """Return a copy of what later steps of an EvoTorch Adam, SGD or ClipUp depend on."""
     if isinstance(optimizer, ClipUp):
-        return {"velocity": optimizer._velocity}
-    return dict(optimizer.contained_optimizer.state_dict()["state"].get(0, {}))
+        return {"velocity": optimizer._velocity}  # each step makes a new one
+    state = optimizer.contained_optimizer.state_dict()["state"].get(0, {})
+    return dict(copy.deepcopy(state))  # PyTorch's steps write in place
 
 
 def load_optimizer_state_dict(optimizer: ClipUp | TorchOptimizer, state: Mapping[str, Any]) -> None:
@@ -22,5 +24,5 @@ def load_optimizer_state_dict(optimizer: ClipUp | TorchOptimizer, state: Mapping
         return
     inner = optimizer.contained_optimizer
     full = inner.state_dict()
-    full["state"] = {0: dict(state)} if state else {}
+    full["state"] = {0: copy.deepcopy(dict(state))} if state else {}
     inner.load_state_dict(full)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from evotorch.tools import rank
 from torch import Tensor
 
 
@@ -15,9 +14,11 @@ def raw(fitnesses: Tensor) -> Tensor:
 
 
 def centered(fitnesses: Tensor) -> Tensor:
-    """Return centred ranks in [−1/2, 1/2]."""
-    ranks: Tensor = rank(fitnesses, "centered", higher_is_better=True)
-    return ranks
+    """Return centred ranks in [−1/2, 1/2]; equal fitnesses share the mean of their ranks."""
+    ordered = fitnesses.sort().values
+    first = torch.searchsorted(ordered, fitnesses, right=False)
+    last = torch.searchsorted(ordered, fitnesses, right=True) - 1
+    return ((first + last) / 2 / (len(fitnesses) - 1) - 0.5).to(fitnesses.dtype)
 
 
 def std(fitnesses: Tensor) -> Tensor:

@@ -2,9 +2,9 @@
 
     python benchmarks/record_run.py NAME -- train HalfCheetah-v5 --num-colors 17 …
 
-A record holds the command, the commit, versions, the machine, the seed, steps, wall time, the curve,
-the trained policy and its return over 100 fresh episodes. A run that was interrupted goes on when
-the same line is given again.
+A record holds the command, the commit, versions, the machine, the seed, steps, wall time, the
+curve, the trained policy and its return over 100 fresh episodes. A run that was interrupted goes on
+when the same line is given again.
 """
 
 from __future__ import annotations

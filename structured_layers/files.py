@@ -29,6 +29,13 @@ def write_bytes(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def remove_temporary_files(folder: Path) -> None:
+    """Remove what killed writes left behind in a folder and those below it."""
+    for path in folder.rglob(".*.tmp"):
+        if path.is_file():
+            path.unlink(missing_ok=True)
+
+
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
     """Write a JSON file at one blow."""
     write_bytes(path, (json.dumps(data, indent=2, allow_nan=False) + "\n").encode())

@@ -52,6 +52,7 @@ class Policy:
                 f"the actions need {actions.num_outputs} outputs, the network has "
                 f"{self._population.out_features}"
             )
+        _check_normalizer(self.observation_size, observation_mean, observation_std)
 
     @property
     def observation_size(self) -> int:
@@ -102,6 +103,15 @@ class Policy:
         from .policy_files import save_policy
 
         save_policy(self, Path(folder))
+
+
+def _check_normalizer(size: int, mean: Floats | None, std: Floats | None) -> None:
+    shapes = [None if values is None else np.shape(values) for values in (mean, std)]
+    if shapes not in ([None, None], [(size,), (size,)]):
+        raise StructuredLayersError(
+            f"observation_mean and observation_std must both have shape ({size},), the network's "
+            f"inputs, or both be None, got shapes {shapes[0]} and {shapes[1]}"
+        )
 
 
 def load_policy(folder: str | Path, *, network: nn.Module | None = None) -> Policy:

@@ -46,11 +46,11 @@ def save_policy(policy: Policy, folder: Path) -> None:
 def _tensors(policy: Policy) -> dict[str, Tensor]:
     tensors = {PREFIX + name: values for name, values in _network_tensors(policy.network).items()}
     if policy.observation_mean is not None and policy.observation_std is not None:
-        tensors["observation_mean"] = torch.from_numpy(policy.observation_mean)
-        tensors["observation_std"] = torch.from_numpy(policy.observation_std)
+        tensors["observation_mean"] = torch.tensor(policy.observation_mean)
+        tensors["observation_std"] = torch.tensor(policy.observation_std)
     if isinstance(policy.actions, BoxActions):
-        tensors["action_low"] = torch.from_numpy(policy.actions.low)
-        tensors["action_high"] = torch.from_numpy(policy.actions.high)
+        tensors["action_low"] = torch.tensor(policy.actions.low)
+        tensors["action_high"] = torch.tensor(policy.actions.high)
     return tensors
 
 
@@ -78,8 +78,10 @@ def read_policy(folder: Path, network: nn.Module | None) -> Policy:
     data = read_json(folder / "policy.json", format_name=FORMAT, version=VERSION)
     tensors = read_tensors(folder / WEIGHTS)
     try:
-        spec = NetworkSpec.from_json(data["network"])
-        network = spec.build() if network is None else network
+        spec = None  # a network of the caller's own may be another one than the files describe
+        if network is None:
+            spec = NetworkSpec.from_json(data["network"])
+            network = spec.build()
         _load_network(network, tensors)
         normalized = data["observation_normalization"]
         return Policy(
@@ -90,7 +92,9 @@ def read_policy(folder: Path, network: nn.Module | None) -> Policy:
             spec=spec,
             env=data["env"],
         )
-    except (KeyError, TypeError, RuntimeError, StructuredLayersError) as error:
+    except KeyError as error:
+        raise CheckpointError(f"{folder} is not a whole policy: {error} is missing") from error
+    except (TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"{folder} does not hold a whole policy: {error}") from error
 
 
@@ -101,6 +105,7 @@ def _actions(description: dict[str, Any], tensors: dict[str, Tensor]) -> Actions
 
 
 def _load_network(network: nn.Module, tensors: dict[str, Tensor]) -> None:
+    tie_palettes_(network)  # a palette is stored once
     state = {n.removeprefix(PREFIX): t for n, t in tensors.items() if n.startswith(PREFIX)}
     for path, layer in network.named_modules():
         if isinstance(layer, MaskedLinear) and layer.num_edges is None:
@@ -110,12 +115,12 @@ def _load_network(network: nn.Module, tensors: dict[str, Tensor]) -> None:
     own = {**dict(network.named_parameters()), **dict(network.named_buffers())}
     if state.keys() != own.keys():
         raise CheckpointError(f"its weights are {sorted(state)}, the network's are {sorted(own)}")
+    for name, target in own.items():
+        if target.shape != state[name].shape:
+            raise CheckpointError(
+                f"{name} has shape {tuple(state[name].shape)}, the network's is "
+                f"{tuple(target.shape)}"
+            )
     with torch.no_grad():
         for name, target in own.items():
-            if target.shape != state[name].shape:
-                raise CheckpointError(
-                    f"{name} has shape {tuple(state[name].shape)}, the network's is "
-                    f"{tuple(target.shape)}"
-                )
             target.copy_(state[name])
-    tie_palettes_(network)

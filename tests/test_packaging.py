@@ -89,4 +89,4 @@ def test_wheel_imports_without_the_checkout(installed: Path, tmp_path: Path) -> 
 def test_wheel_installs_the_command(installed: Path) -> None:
     (information,) = installed.glob("structured_layers-*.dist-info")
     entry_points = (information / "entry_points.txt").read_text()
-    assert "structured-layers = structured_layers.integrations.cli:main" in entry_points
+    assert "structured-layers = structured_layers.integrations.cli:entry_point" in entry_points

@@ -58,7 +58,7 @@ class FixedPopulation(Controller):
 
     def best(self) -> Tensor:
         """Return the member (K,) with the highest average objective."""
-        return self._members[int(self._scores.argmax())]
+        return self._members[int(self._scores.argmax())].clone()
 
     def _observe(self, decisions: Tensor, objectives: Tensor) -> None:
         for decision, objective in zip(decisions, objectives, strict=True):
@@ -69,7 +69,7 @@ class FixedPopulation(Controller):
                 self._scores[row] = self.decay * old + (1 - self.decay) * new if seen else new
 
     def _state(self) -> dict[str, Any]:
-        return {"members": self._members, "scores": self._scores, "next": self._next}
+        return {"members": self._members, "scores": self._scores.clone(), "next": self._next}
 
     def _load_state(self, state: Mapping[str, Any]) -> None:
         self._members, self._scores = state["members"], state["scores"].clone()

@@ -32,7 +32,7 @@ class RandomSearch(Controller):
 
     def best(self) -> Tensor:
         """Return the structure (K,) with the highest objective observed so far."""
-        return self._best
+        return self._best.clone()
 
     def _observe(self, decisions: Tensor, objectives: Tensor) -> None:
         top = int(objectives.argmax())

@@ -47,7 +47,9 @@ class RegularizedEvolution(Controller):
                 f"population_size must be at least 2, got {population_size}"
             )
         self.population_size = population_size
-        self.tournament_size = tournament_size or math.isqrt(population_size)
+        if tournament_size is None:
+            tournament_size = math.isqrt(population_size)
+        self.tournament_size = tournament_size
         if not 1 <= self.tournament_size <= population_size:
             raise StructuredLayersError(
                 f"tournament_size must be between 1 and population_size={population_size}, "
@@ -73,8 +75,8 @@ class RegularizedEvolution(Controller):
     def best(self) -> Tensor:
         """Return the member (K,) of the queue with the highest objective."""
         if not len(self._queue):
-            return self._first
-        return self._queue[int(self._objectives.argmax())]
+            return self._first.clone()
+        return self._queue[int(self._objectives.argmax())].clone()
 
     def _observe(self, decisions: Tensor, objectives: Tensor) -> None:
         self._queue = torch.cat([self._queue, decisions])[-self.population_size :]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
 from rich.console import Console
 
 from structured_layers.policy import load_policy
 
 from ..evotorch.evaluation import evaluate_policy
+from .options import Count, RunFolder, optional
 
 
 @dataclass(frozen=True)

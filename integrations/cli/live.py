@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from types import TracebackType
 from typing import Any, Self
@@ -9,6 +10,7 @@ from typing import Any, Self
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from ..evotorch.run import Run
 
@@ -24,12 +26,16 @@ class LiveView:
         self._run, self._console = run, console
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
         self._start = (time.perf_counter(), run.problem.env_steps)
-        self._last_line = 0.0
+        self._last_line = -math.inf
 
     def __enter__(self) -> Self:
-        """Open the view."""
-        if self._live is not None:
+        """Open the view and say what runs, since the first generation may take a while."""
+        waiting = Text(f"{self._title()}: generation {self._run.generation + 1} …")
+        if self._live is None:
+            self._console.print(waiting, soft_wrap=True)
+        else:
             self._live.__enter__()
+            self._live.update(waiting, refresh=True)
         return self
 
     def __exit__(
@@ -77,6 +83,6 @@ class LiveView:
 def _table(title: str, entries: dict[str, str]) -> Table:
     table = Table(title=title)
     for name in entries:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", min_width=8)
     table.add_row(*entries.values())
     return table

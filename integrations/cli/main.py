@@ -15,6 +15,7 @@ try:
     from .evaluate import Evaluate
     from .report import Report
     from .resume import Resume
+    from .session import INTERRUPTED
     from .train import Train
 except ImportError as error:
     if isinstance(error, MissingDependencyError):
@@ -37,9 +38,11 @@ def main(args: Sequence[str] | None = None) -> int:
     )
     try:
         return int(command.run())
+    except KeyboardInterrupt:  # outside of training, where there is nothing to save
+        return INTERRUPTED
     except StructuredLayersError as error:
         Console(stderr=True, soft_wrap=True, highlight=False).print(
-            f"error: {error}", style="red", markup=False
+            f"error: {' '.join(str(error).split())}", style="red", markup=False
         )
         return 2
 

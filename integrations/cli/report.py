@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+
 from rich.console import Console
 
 from ..evotorch.report import write_report
+from .options import RunFolder
 from .tables import policy_table
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..evotorch.run import Run
-from .session import train_in_session
+from .options import Count, RunFolder
+from .session import check_interval, train_in_session
 
 
 @dataclass(frozen=True)
@@ -21,5 +22,6 @@ class Resume:
 
     def run(self) -> int:
         """Train, report, and return the exit code."""
+        check_interval(self.checkpoint_every)
         run = Run.resume(self.folder, num_actors=self.num_actors)
         return train_in_session(run, checkpoint_every=self.checkpoint_every)

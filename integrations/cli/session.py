@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +11,7 @@ from types import FrameType
 
 from rich.console import Console
 
-from structured_layers.errors import MissingDependencyError
+from structured_layers.errors import EvaluationError, MissingDependencyError, StructuredLayersError
 
 from ..evotorch.report import summarize_run, write_report
 from ..evotorch.run import Run
@@ -18,6 +20,8 @@ from .tables import policy_table
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
+
+STDERR = 2
 
 
 class StopRequest:
@@ -36,6 +40,8 @@ class StopRequest:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
+        # a handler must not enter Python's buffered streams, which it may have interrupted
+        os.write(STDERR, b"\nfinishing this generation; Ctrl-C again gives it up\n")
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -58,18 +64,32 @@ def train_in_session(run: Run, *, checkpoint_every: int) -> int:
             )
     except KeyboardInterrupt:
         stop.asked = True
+    except EvaluationError:
+        _say_how_to_go_on(run, console)
+        raise
     finally:
         run.close()
     if stop.asked and not run.finished:
-        console.print(
-            f"saved at generation {run.generation}; go on with "
-            f"`structured-layers resume {run.folder}`",
-            highlight=False,
-            soft_wrap=True,
-        )
+        _say_how_to_go_on(run, console)
         return INTERRUPTED
     _report(run, console)
     return 0
+
+
+def check_interval(checkpoint_every: int) -> None:
+    """Refuse an impossible number of generations before anything is written."""
+    if checkpoint_every < 1:
+        raise StructuredLayersError(f"checkpoint_every must be at least 1, got {checkpoint_every}")
+
+
+def _say_how_to_go_on(run: Run, console: Console) -> None:
+    console.print(
+        f"saved at generation {run.generation}; go on with "
+        f"`structured-layers resume {shlex.quote(str(run.folder))}`",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def _report(run: Run, console: Console) -> None:
@@ -83,6 +103,14 @@ def _report(run: Run, console: Console) -> None:
             highlight=False,
             soft_wrap=True,
         )
+    except EvaluationError as error:
+        console.print(
+            f"the policy is in {run.folder / 'policy'}, but no return can be reported: {error}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+        return
     console.print(policy_table(summary))
     for path in (run.folder / "policy", *summary.pictures):
         console.print(str(path), highlight=False, soft_wrap=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,7 +12,7 @@ import tyro
 from ..evotorch.run import Run
 from ..evotorch.run_config import ControllerName, RunConfig, Structure
 from .options import Count, Number, optional
-from .session import train_in_session
+from .session import check_interval, train_in_session
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,9 @@ class Train:
 
     def run(self) -> int:
         """Train, report, and return the exit code."""
+        check_interval(self.checkpoint_every)
         config = self._config()
-        default = Path("runs") / f"{self.env}-{self.structure}-{self.seed}".replace("/", "-")
+        default = Path("runs") / re.sub(r"[/:]", "-", f"{self.env}-{self.structure}-{self.seed}")
         run = Run.create(self.out or default, config, num_actors=self.num_actors)
         return train_in_session(run, checkpoint_every=self.checkpoint_every)
 

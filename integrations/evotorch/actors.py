@@ -27,26 +27,18 @@ def ensure_ray() -> None:
     ray.init(**options)
 
 
-MIN_CHUNK = 16
-"""Candidates of a chunk: shorter batches cost more Python per environment step."""
+CHUNK = 32
+"""Candidates of a chunk, about: longer batches leave the processor's cache, shorter ones cost more
+Python per environment step."""
 
 
 def chunk_slices(num_candidates: int, num_actors: int) -> list[slice]:
-    """Cut a generation into chunks that are handed out as actors become free.
-
-    The first chunks are large, because long batches are cheaper; the last are small, so that no
-    actor waits long for another.
-    """
-    if num_actors < 2:
-        return [slice(0, num_candidates)]
-    slices, start = [], 0
-    while start < num_candidates:
-        left = num_candidates - start
-        size = max(left * 3 // (4 * num_actors), MIN_CHUNK)
-        size = left if left - size < MIN_CHUNK else size
-        slices.append(slice(start, start + size))
-        start += size
-    return slices
+    """Cut a generation into equal chunks, as many for each actor, handed out as actors are free."""
+    num_actors = max(num_actors, 1)
+    per_actor = max(round(num_candidates / (num_actors * CHUNK)), 1)
+    num_chunks = min(per_actor * num_actors, num_candidates)
+    bounds = [num_candidates * i // num_chunks for i in range(num_chunks + 1)]
+    return [slice(start, stop) for start, stop in zip(bounds[:-1], bounds[1:], strict=True)]
 
 
 def map_chunks(problem: PolicyProblem, chunks: list[Candidates]) -> list[Rollouts]:

@@ -9,12 +9,14 @@ import numpy as np
 from gymnasium import Env
 from numpy.typing import NDArray
 
+from structured_layers.actions import Actions, DiscreteActions
 from structured_layers.errors import EvaluationError, StructuredLayersError
 from structured_layers.policy import Policy
 
-from ..simulators import make_simulator
+from ..simulators import Simulator, make_simulator
 from .policy_problem import episode_seed
 from .rollouts import Normalization, rollout
+from .spaces import actions_of
 
 
 def evaluate_policy(
@@ -45,17 +47,15 @@ def evaluate_policy(
     """
     if num_episodes < 1:
         raise StructuredLayersError(f"num_episodes must be at least 1, got {num_episodes}")
+    if seed < 0:
+        raise StructuredLayersError(f"seed must be at least 0, got {seed}")
     environment = policy.env if env is None else env
     if environment is None:
         raise StructuredLayersError("this policy does not name its environment; pass env=")
     seeds = [[episode_seed(seed, (_EVALUATION, episode))] for episode in range(num_episodes)]
     mean, std = policy.observation_mean, policy.observation_std
     with make_simulator(environment, capacity=min(num_episodes, 64)) as simulator:
-        if simulator.observation_size != policy.observation_size:
-            raise StructuredLayersError(
-                f"the policy takes {policy.observation_size} observations, the environment gives "
-                f"{simulator.observation_size}"
-            )
+        _check_fit(policy, simulator)
         result = rollout(
             policy.replicate(num_episodes),
             simulator,
@@ -66,6 +66,28 @@ def evaluate_policy(
     if result.failed.any():
         raise EvaluationError(f"the environment failed in an episode: {result.error}")
     return result.rewards + result.alive_bonus
+
+
+def _check_fit(policy: Policy, simulator: Simulator) -> None:
+    actions = actions_of(simulator.action_space)
+    if simulator.observation_size != policy.observation_size:
+        raise StructuredLayersError(
+            f"the policy takes {policy.observation_size} observations, the environment gives "
+            f"{simulator.observation_size}"
+        )
+    if (
+        type(actions) is not type(policy.actions)
+        or actions.num_outputs != policy.actions.num_outputs
+    ):
+        raise StructuredLayersError(
+            f"the policy acts by {_describe(policy.actions)}, the environment takes "
+            f"{_describe(actions)}"
+        )
+
+
+def _describe(actions: Actions) -> str:
+    kind = "a choice among" if isinstance(actions, DiscreteActions) else "a vector of"
+    return f"{kind} {actions.num_outputs}"
 
 
 _EVALUATION = 1  # a spawn key of two numbers, where training has three

@@ -55,7 +55,8 @@ class PolicyProblem(Problem):
         seed: of all episodes; None draws one.
         num_actors: Ray actors, each with its own simulator; 0 evaluates in this process.
         actor_config: Ray's options of the actors; by default a dead actor is restarted.
-        capacity: episodes that one simulator runs at once, at most 256.
+        capacity: episodes that one simulator runs at once, at most 256; the data of more does not
+            fit into a processor's cache.
 
     Raises:
         StructuredLayersError: an environment, a network or numbers that do not fit.
@@ -83,11 +84,15 @@ class PolicyProblem(Problem):
         seed: int | None = None,
         num_actors: int = 0,
         actor_config: Mapping[str, Any] | None = None,
-        capacity: int = 128,
+        capacity: int = 40,
     ) -> None:
         """Make one simulator, which tells the spaces, and check that the network fits it."""
         if num_episodes < 1:
             raise StructuredLayersError(f"num_episodes must be at least 1, got {num_episodes}")
+        if num_actors < 0 or (seed is not None and seed < 0):
+            raise StructuredLayersError(
+                f"num_actors and seed must be at least 0, got {num_actors} and {seed}"
+            )
         self.num_parameters = sum(p.numel() for p in network.parameters())
         self.search_space = search_space
         super().__init__(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -43,11 +44,16 @@ class ProgressFile:
     def append(self, row: Mapping[str, Any]) -> None:
         """Add a row."""
         with self.path.open("a", newline="", encoding="utf-8") as file:
-            csv.DictWriter(file, COLUMNS).writerow(row)
+            csv.DictWriter(file, COLUMNS, lineterminator="\n").writerow(row)
+
+    def sync(self) -> None:
+        """Wait until all rows are on the disk."""
+        with self.path.open("rb") as file:
+            os.fsync(file.fileno())
 
     def cut(self, generation: int) -> None:
         """Drop the rows after ``generation``, a half-written last one included."""
-        rows = [row for row in _complete(self.read()) if int(row["generation"]) <= generation]
+        rows = [row for row in self.read() if int(row["generation"]) <= generation]
         if [int(row["generation"]) for row in rows] != list(range(1, generation + 1)):
             raise CheckpointError(
                 f"{self.path} lacks rows before generation {generation} of the checkpoint"
@@ -55,17 +61,20 @@ class ProgressFile:
         self._write(rows)
 
     def read(self) -> list[dict[str, str]]:
-        """Return all rows."""
-        with self.path.open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
+        """Return all rows, less a half-written one."""
+        try:
+            with self.path.open(newline="", encoding="utf-8") as file:
+                return [row for row in csv.DictReader(file) if _is_complete(row)]
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise CheckpointError(f"{self.path} is not the progress of a run: {error}") from error
 
     def _write(self, rows: list[dict[str, str]]) -> None:
         text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, COLUMNS)
+        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
         write_bytes(self.path, text.getvalue().encode())
 
 
-def _complete(rows: list[dict[str, str]]) -> list[dict[str, str]]:
-    return [row for row in rows if None not in row.values() and row["generation"].isdigit()]
+def _is_complete(row: dict[str, str]) -> bool:
+    return tuple(row) == COLUMNS and None not in row.values() and row["generation"].isdigit()

@@ -197,9 +197,8 @@ class _Episodes:
             self._running.put(row, self._policies, self._candidates[self._episode[row]])
         dropped = finished[len(refilled) :]
         if len(dropped):
-            kept = np.delete(np.arange(len(self._slots)), dropped)
-            self._keep(kept)
-            refilled = np.searchsorted(kept, refilled)
+            # rows are in order, so the refilled ones lie before the dropped and stay where they are
+            self._keep(np.delete(np.arange(len(self._slots)), dropped))
         return [int(row) for row in refilled]
 
     def _store(self, rows: NDArray[np.intp]) -> None:

@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from glob import escape
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +16,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from structured_layers.algorithms.checkpoints import read_checkpoint, write_checkpoint
 from structured_layers.errors import CheckpointError, StructuredLayersError
+from structured_layers.files import remove_temporary_files
 from structured_layers.metrics import summarize
 
 from .best_center import BestCenter
@@ -62,13 +64,17 @@ class Run:
                 f"`structured-layers resume {folder}`"
             )
         run = cls(folder, config, num_actors)
+        for leftover in folder.parent.glob(f".{escape(folder.name)}.*.tmp"):  # of a killed creation
+            shutil.rmtree(leftover, ignore_errors=True)
         temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-        temporary.mkdir(parents=True)
         try:
+            temporary.mkdir(parents=True)
             write_run_config(temporary, config)
             ProgressFile(temporary / "progress.csv")
             write_checkpoint(temporary / "checkpoint", run._state(), number=0)
             temporary.rename(folder)
+        except OSError as error:
+            raise StructuredLayersError(f"{folder} cannot be written: {error}") from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         return run
@@ -86,9 +92,12 @@ class Run:
         run = cls(folder, config, num_actors)
         try:
             run._load_state(state)
-        except KeyError as error:
-            raise CheckpointError(f"{folder}/checkpoint lacks {error}") from error
+        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+            raise CheckpointError(
+                f"{folder}/checkpoint is not of this run: {type(error).__name__}: {error}"
+            ) from error
         run.progress.cut(run.generation)
+        remove_temporary_files(folder)
         return run
 
     @property
@@ -121,13 +130,19 @@ class Run:
             checkpoint_every: generations between two checkpoints.
             on_generation: receives every new row of ``progress.csv``.
             should_stop: asked after every generation.
+
+        Raises:
+            EvaluationError: too many candidates of a generation failed.
         """
+        if checkpoint_every < 1:
+            raise StructuredLayersError(
+                f"checkpoint_every must be at least 1, got {checkpoint_every}"
+            )
         progress = self.progress
         writer = SummaryWriter(str(self.folder / "tensorboard"), purge_step=self.generation + 1)
         try:
             while not self.finished and not should_stop():
-                row = self._generation()
-                progress.append(row)
+                row = self._generation(progress)
                 for name, value in row.items():
                     writer.add_scalar(f"train/{name}", value, self.generation)
                 if self.generation % checkpoint_every == 0:
@@ -138,19 +153,23 @@ class Run:
             self.save()
             writer.close()
 
-    def _generation(self) -> Row:
-        """Take one step of the search; if it fails, put everything back as it was before."""
+    def _generation(self, progress: ProgressFile) -> Row:
+        """Take one step of the search; if it fails, put everything back as it was before.
+
+        The row is part of the generation, so that no checkpoint is ahead of ``progress.csv``.
+        """
         before = copy.deepcopy(self._state())
         normalizer, center = copy.deepcopy(self.problem.normalizer), self.search.center_solution()
         start = time.perf_counter()
         try:
             self.search.step()
+            self.seconds += time.perf_counter() - start
+            row = self._row()
+            self.best.offer(row["return_center"], center, normalizer)
+            progress.append(row)
         except BaseException:
             self._load_state(before)
             raise
-        self.seconds += time.perf_counter() - start
-        row = self._row()
-        self.best.offer(row["return_center"], center, normalizer)
         return row
 
     def _row(self) -> Row:
@@ -168,19 +187,16 @@ class Run:
             "return_best": float(returns.max()),
             "return_center": float(center[:, 1].double().mean()),
             "num_weights": self._num_weights,
-            "controller_updates": status["controller_updates"] if self._has_controller else 0,
+            "controller_updates": status.get("controller_updates", 0),
             "failed_candidates": self.problem.num_failed,
             "update_norm": status["update_norm"],
             "fitness_mean": float(population[:, 0].double().mean()),
             "episode_steps_mean": float(population[:, 2].double().mean()),
         }
 
-    @property
-    def _has_controller(self) -> bool:
-        return "controller_updates" in self.search.status
-
     def save(self) -> None:
         """Write the checkpoint and the policy."""
+        self.progress.sync()  # no checkpoint may outlive the rows before it
         write_checkpoint(self.folder / "checkpoint", self._state(), number=self.generation)
         if self.best.solution is not None:
             policy = self.problem.to_policy(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -86,6 +86,14 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         """Refuse settings that this structure would ignore."""
+        for name, value, known in (
+            ("structure", self.structure, get_args(Structure)),
+            ("controller", self.controller, (None, *get_args(ControllerName))),
+        ):
+            if value not in known:
+                raise StructuredLayersError(
+                    f"{name} must be one of {', '.join(filter(None, known))}, got {value!r}"
+                )
         searched = self.structure in ("chromatic", "edges")
         for name, allowed, where in (
             ("num_colors", self.structure == "chromatic", "chromatic"),
@@ -99,6 +107,11 @@ class RunConfig:
                 )
         if self.controller == "random" and self.controller_population is not None:
             raise StructuredLayersError("the random controller has no population")
+        if any(size < 1 for size in self.hidden):
+            raise StructuredLayersError(
+                f"hidden sizes must be at least 1, and none makes a linear policy, got "
+                f"{list(self.hidden)}"
+            )
         if self.total_steps < 1:
             raise StructuredLayersError(f"total_steps must be at least 1, got {self.total_steps}")
         if self.center_evaluations < 1:
@@ -179,7 +192,9 @@ def _network_spec(config: RunConfig) -> NetworkSpec:
         outputs = actions_of(simulator.action_space).num_outputs
     num_colors = None
     if config.structure == "chromatic":
-        num_colors = config.num_colors or max(observations, outputs)
+        num_colors = config.num_colors
+        if num_colors is None:
+            num_colors = max(observations, outputs)
     return NetworkSpec(
         observations,
         outputs,

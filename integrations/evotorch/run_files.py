@@ -27,4 +27,7 @@ def read_run_config(folder: Path) -> RunConfig:
     data = read_json(folder / "config.json", format_name=FORMAT, version=VERSION)
     if not isinstance(data.get("config"), dict):
         raise CheckpointError(f"{folder}/config.json holds no settings")
-    return RunConfig.from_json(data["config"])
+    try:
+        return RunConfig.from_json(data["config"])
+    except TypeError as error:
+        raise CheckpointError(f"{folder}/config.json holds unusable settings: {error}") from error

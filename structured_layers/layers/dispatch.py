@@ -19,7 +19,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-LARGE_ENOUGH = 2**14  # entries of the weight; in smaller layers the FFT never wins
+LARGE_ENOUGH = 2**15  # entries of the weight; in smaller layers the FFT never wins
 ACCELERATOR_ENTRIES = 2**26  # an estimate: there, few large products beat many small calls
 
 

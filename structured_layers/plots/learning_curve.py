@@ -30,7 +30,8 @@ def plot_learning_curve(
         ("return_best", "best candidate", {"color": "C2", "alpha": 0.5}),
     ):
         values = [float(row[column]) for row in rows]
-        axes.plot(steps, values, label=label, zorder=2.5, **style)
+        marker = "o" if len(rows) == 1 else ""  # a line of one point is invisible
+        axes.plot(steps, values, label=label, zorder=2.5, marker=marker, **style)
     updates = _controller_updates(rows)
     if updates:
         heights = axes.get_xaxis_transform()

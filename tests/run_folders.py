@@ -1,0 +1,47 @@
+"""Comparing the folders of runs."""
+
+import csv
+
+import torch
+
+from structured_layers.algorithms.checkpoints import read_checkpoint
+from structured_layers.files import read_tensors
+
+
+def snapshot(folder):
+    """The bytes of every file below a folder, by name."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def assert_same_run(one, other):
+    """The same progress but for the time it took, and the same bits in checkpoint and policy."""
+    assert _progress(one) == _progress(other)
+    states = [read_checkpoint(folder / "checkpoint") for folder in (one, other)]
+    for state in states:
+        del state["seconds"]
+    _assert_same_tree(*states)
+    for name in ("policy.json",):
+        assert (one / "policy" / name).read_bytes() == (other / "policy" / name).read_bytes()
+    weights = [read_tensors(folder / "policy" / "weights.safetensors") for folder in (one, other)]
+    _assert_same_tree(*weights)
+
+
+def _progress(folder):
+    with (folder / "progress.csv").open(newline="") as file:
+        return [
+            {name: value for name, value in row.items() if name != "seconds"}
+            for row in csv.DictReader(file)
+        ]
+
+
+def _assert_same_tree(one, other):
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key in one:
+            _assert_same_tree(one[key], other[key])
+    elif isinstance(one, torch.Tensor):
+        assert one.dtype == other.dtype
+        assert torch.equal(one, other)
+    else:
+        assert one == other

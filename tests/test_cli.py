@@ -1,0 +1,384 @@
+"""The command line, called in this process as a user would."""
+
+import csv
+import json
+import os
+import re
+import shutil
+import signal
+import sys
+
+import numpy as np
+import pytest
+from run_folders import assert_same_run, snapshot
+
+from structured_layers import load_policy
+from structured_layers.integrations.cli import main
+from structured_layers.integrations.cli.session import StopRequest
+from structured_layers.integrations.evotorch.run import Run
+
+DRIFT, TROUBLED, HOPELESS = (f"drift_envs:{n}-v0" for n in ("Drift", "Troubled", "Hopeless"))
+TINY = ["--popsize", "4", "--center-evaluations", "2", "--total-steps", "400"]
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def output_of(capsys, *args, code=0):
+    """What a command printed on stdout, after a check of its exit code."""
+    assert main(list(args)) == code
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    return captured.out
+
+
+def error_of(capsys, *args):
+    """The one line that a failing command wrote on stderr."""
+    assert main(list(args)) == 2
+    captured = capsys.readouterr()
+    lines = captured.err.splitlines()
+    assert len(lines) == 1, captured.err
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("env", "structure", "weights"),
+    [
+        ("Swimmer-v5", ["chromatic"], "8 of 16"),
+        (DRIFT, ["dense"], "6 of 6"),
+        (DRIFT, ["toeplitz"], "4 of 6"),
+        (DRIFT, ["circulant"], "3 of 6"),
+        (DRIFT, ["chromatic", "--num-colors", "2", "--controller", "random"], "2 of 6"),
+        (
+            DRIFT,
+            ["chromatic", "--controller", "fixed", "--controller-population", "2"],
+            "3 of 6",
+        ),
+        (DRIFT, ["edges", "--num-edges", "5"], "5 of 6"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, list) else None,
+)
+def test_train_evaluate_report(env, structure, weights, capsys, tmp_path):
+    folder = tmp_path / "run"
+    out = output_of(
+        capsys,
+        *("train", env, "--structure", *structure, "--hidden", "0"),
+        *("--popsize", "2", "--center-evaluations", "1", "--total-steps", "3000"),
+        *("--out", str(folder)),
+    )
+    assert f"generation 1  env steps {'3,000' if env == 'Swimmer-v5' else ''}" in out
+    assert f"{weights} edges" in out
+    assert re.search(r"biases +│ 0 ", out)
+    assert re.search(r"compression +│ \d+\.\d% ", out)
+    assert re.search(r"return over 20 fresh episodes +│ -?\d+\.\d ± \d+\.\d ", out)
+    for picture in ("learning_curve", "weights"):
+        assert str(folder / "report" / f"{picture}.png") in out
+        assert (folder / "report" / f"{picture}.png").read_bytes().startswith(b"\x89PNG")
+    out = output_of(capsys, "evaluate", str(folder), "--episodes", "3")
+    assert re.fullmatch(
+        re.escape(env)
+        + r": return -?\d+\.\d ± \d+\.\d \(min -?\d+\.\d, max -?\d+\.\d\) over 3 episodes",
+        out.strip(),
+    )
+    shutil.rmtree(folder / "report")
+    assert f"{weights} edges" in output_of(capsys, "report", str(folder))
+    assert (folder / "report" / "weights.png").exists()
+
+
+def test_discrete_actions_hidden_layers_and_the_default_folder(capsys, tmp_path):
+    out = output_of(capsys, "train", "CartPole-v1", "--hidden", "5", "3", *TINY, "--output-bias")
+    folder = tmp_path / "runs" / "CartPole-v1-chromatic-0"
+    assert "4 of 41 edges" in out
+    assert re.search(r"biases +│ 10 ", out)
+    assert "runs/CartPole-v1-chromatic-0/policy" in out
+    action, _ = load_policy(folder).predict(np.zeros(4))
+    assert action in (0, 1)
+    assert "CartPole-v1: return" in output_of(capsys, "evaluate", str(folder / "policy"))
+
+
+def test_a_module_in_the_id_makes_a_plain_folder_name(capsys, tmp_path):
+    output_of(capsys, "train", DRIFT, *TINY, "--seed", "3")
+    assert [p.name for p in (tmp_path / "runs").iterdir()] == ["drift_envs-Drift-v0-chromatic-3"]
+
+
+def test_options_reach_the_run(capsys, tmp_path):
+    output_of(
+        capsys,
+        *("train", DRIFT, "--out", "run", "--hidden", "4", "--structure", "edges"),
+        *("--num-edges", "6", "--controller", "regularized-evolution"),
+        *("--controller-population", "9", "--output-bias", "--total-steps", "300"),
+        *("--seed", "5", "--popsize", "6", "--center-evaluations", "3", "--stdev", "0.2"),
+        *("--learning-rate", "0.3", "--optimizer", "clipup", "--ranking-method", "centered"),
+        *("--no-observation-normalization", "--num-episodes", "2", "--checkpoint-every", "3"),
+    )
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["config"] == {
+        "env": DRIFT,
+        "structure": "edges",
+        "hidden": [4],
+        "num_colors": None,
+        "num_edges": 6,
+        "controller": "regularized-evolution",
+        "controller_population": 9,
+        "output_bias": True,
+        "total_steps": 300,
+        "seed": 5,
+        "popsize": 6,
+        "center_evaluations": 3,
+        "stdev": 0.2,
+        "learning_rate": 0.3,
+        "optimizer": "clipup",
+        "ranking_method": "centered",
+        "observation_normalization": False,
+        "num_episodes": 2,
+    }
+
+
+@pytest.mark.parametrize("structure", ["dense", "toeplitz", "circulant", "chromatic", "edges"])
+@pytest.mark.parametrize("hidden", [["0"], ["4", "4"]], ids=",".join)
+def test_every_structure_with_every_depth(structure, hidden, capsys):
+    edges = ["--num-edges", "5"] if structure == "edges" else []
+    args = ["--structure", structure, *edges, "--hidden", *hidden, *TINY]
+    out = output_of(capsys, "train", DRIFT, *args, "--out", "run")
+    assert " edges" in out
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["Swimer-v5"], "'Swimer-v5'; did you mean .*Swimmer-v"),
+        (["Qwertz-v0"], "no environment is called 'Qwertz-v0'"),
+        (["no_such_module:Env-v0"], "no_such_module"),
+        (["drift_envs:Picture-v0"], "image"),
+        ([DRIFT, "--num-colors", "0"], "num_colors must be .*at least 1|between 1 and"),
+        ([DRIFT, "--num-colors", "-3"], "num_colors must be .*at least 1|between 1 and"),
+        ([DRIFT, "--num-colors", "161"], "num_colors must be between 1 and 160, .*got 161"),
+        ([DRIFT, "--structure", "toeplitz", "--num-colors", "4"], "num_colors goes with"),
+        ([DRIFT, "--structure", "dense", "--controller", "fixed"], "controller goes with"),
+        ([DRIFT, "--num-edges", "4"], "num_edges goes with structure edges"),
+        ([DRIFT, "--structure", "edges", "--num-edges", "161"], "between 1 and 160.*got 161"),
+        ([DRIFT, "--structure", "edges", "--num-edges", "0"], "between 1 and 160.*got 0"),
+        ([DRIFT, "--structure", "edges", "--hidden", "0"], "between 1 and 6.*got 64"),
+        ([DRIFT, "--controller-population", "0"], "population_size must be at least 2, got 0"),
+        ([DRIFT, "--popsize", "5"], "popsize must be an even number"),
+        ([DRIFT, "--popsize", "0"], "popsize must be an even number"),
+        ([DRIFT, "--hidden", "8", "0"], "hidden"),
+        ([DRIFT, "--hidden", "-1"], "hidden"),
+        ([DRIFT, "--total-steps", "0"], "total_steps must be at least 1"),
+        ([DRIFT, "--center-evaluations", "0"], "center_evaluations must be at least 1"),
+        ([DRIFT, "--num-episodes", "0"], "num_episodes must be at least 1"),
+        ([DRIFT, "--num-actors", "-2"], "num_actors"),
+        ([DRIFT, "--seed", "-1"], "seed must be at least 0"),
+        ([DRIFT, "--stdev", "nan"], "stdev"),
+        ([DRIFT, "--stdev", "inf"], "stdev"),
+        ([DRIFT, "--learning-rate", "-1"], "learning_rate"),
+        ([DRIFT, "--checkpoint-every", "0"], "checkpoint_every must be at least 1"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_training_that_cannot_start_says_why_and_leaves_nothing(args, message, capsys, tmp_path):
+    assert re.search(message, error_of(capsys, "train", *args))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        [],
+        ["fly"],
+        ["train"],
+        ["train", DRIFT, "--structure", "round"],
+        ["train", DRIFT, "--controller", "oracle"],
+        ["train", DRIFT, "--popsize", "many"],
+        ["train", DRIFT, "--colours", "4"],
+        ["evaluate"],
+        ["resume", "run", "--popsize", "4"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_flags_exit_with_2(args, capsys, tmp_path):
+    with pytest.raises(SystemExit) as exit_:
+        main(args)
+    assert exit_.value.code == 2
+    assert "help" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_existing_folder_is_refused(capsys, tmp_path):
+    (tmp_path / "run").mkdir()
+    message = error_of(capsys, "train", DRIFT, *TINY, "--out", "run")
+    assert "run exists" in message
+    assert "structured-layers resume run" in message
+    assert [p.name for p in tmp_path.rglob("*")] == ["run"]
+
+
+@pytest.mark.parametrize("command", ["resume", "evaluate", "report"])
+@pytest.mark.parametrize("folder", ["nowhere", "empty", "file"])
+def test_a_folder_that_is_no_run(command, folder, capsys, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("x")
+    before = sorted(tmp_path.rglob("*"))
+    assert folder in error_of(capsys, command, folder)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [("evaluate", "policy.json does not exist"), ("report", "has no finished generation yet")],
+)
+def test_a_run_without_a_finished_generation(command, message, capsys):
+    main(["train", HOPELESS, *TINY, "--out", "run"])
+    capsys.readouterr()
+    assert message in error_of(capsys, command, "run")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "command", "message"),
+    [
+        ("config.json", "{", "resume", "cut off"),
+        ("config.json", '{"format": "structured-layers run", "version": 9}', "report", "upgrade"),
+        ("checkpoint/state.json", "{", "resume", "cut off"),
+        ("checkpoint/state.json", '{"format": "theirs"}', "resume", "is not a"),
+        ("policy/policy.json", "{", "evaluate", "cut off"),
+        ("policy/policy.json", '{"format": "theirs"}', "evaluate", "is not a"),
+        ("policy/weights.safetensors", "x", "evaluate", "safetensors"),
+        ("policy/weights.safetensors", "x", "report", "safetensors"),
+    ],
+)
+def test_damaged_files(name, content, command, message, capsys, tmp_path):
+    output_of(capsys, "train", DRIFT, *TINY, "--out", "run")
+    (tmp_path / "run" / name).write_text(content)
+    before = snapshot(tmp_path)
+    assert re.search(message, error_of(capsys, command, "run"))
+    assert snapshot(tmp_path).keys() == before.keys()
+
+
+@pytest.mark.parametrize(
+    ("env", "message"),
+    [
+        ("Swimmer-v5", "policy takes 3 observations, the environment gives 8"),
+        ("Pendulum-v1", "acts by a vector of 2, the environment takes a vector of 1"),
+        ("Nowhere-v0", "no environment is called"),
+    ],
+)
+def test_evaluation_where_the_policy_does_not_fit(env, message, capsys):
+    output_of(capsys, "train", DRIFT, *TINY, "--out", "run")
+    assert message in error_of(capsys, "evaluate", "run", "--env", env)
+
+
+def test_evaluation_of_a_choice_where_a_vector_is_needed(capsys):
+    output_of(capsys, "train", "MountainCar-v0", *TINY, "--out", "run")
+    message = error_of(capsys, "evaluate", "run", "--env", "MountainCarContinuous-v0")
+    assert "acts by a choice among 3, the environment takes a vector of 1" in message
+
+
+@pytest.mark.parametrize("option", [["--episodes", "0"], ["--seed", "-1"]], ids=" ".join)
+def test_evaluation_with_impossible_numbers(option, capsys):
+    output_of(capsys, "train", DRIFT, *TINY, "--out", "run")
+    assert "must be at least" in error_of(capsys, "evaluate", "run", *option)
+
+
+def test_evaluations_repeat_by_seed(capsys):
+    output_of(capsys, "train", DRIFT, *TINY, "--out", "run")
+    results = [output_of(capsys, "evaluate", "run", "--seed", seed) for seed in "112"]
+    assert results[0] == results[1] != results[2]
+
+
+def test_ctrl_c_in_the_middle_and_resume(capsys, tmp_path, monkeypatch):
+    """The first press finishes the generation; the numbers after resuming are the same."""
+    output_of(capsys, "train", DRIFT, *TINY, "--out", "undisturbed")
+    generation = Run._generation
+
+    def pressed(run, *args):
+        os.kill(os.getpid(), signal.SIGINT)
+        return generation(run, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "_generation", pressed)
+        out = output_of(capsys, "train", DRIFT, *TINY, "--out", "a run", code=130)
+    assert "saved at generation 1; go on with `structured-layers resume 'a run'`" in out
+    assert " of 160 edges" in output_of(capsys, "resume", "a run")
+    assert_same_run(tmp_path / "a run", tmp_path / "undisturbed")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_the_second_ctrl_c_gives_the_generation_up(capsys, tmp_path, monkeypatch):
+    output_of(capsys, "train", DRIFT, *TINY, "--out", "undisturbed")
+    row = Run._row
+
+    def pressed_twice(run):
+        if run.generation == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+        return row(run)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "_row", pressed_twice)
+        out = output_of(capsys, "train", DRIFT, *TINY, "--out", "run", code=130)
+    assert "saved at generation 1" in out
+    output_of(capsys, "resume", "run")
+    assert_same_run(tmp_path / "run", tmp_path / "undisturbed")
+
+
+def test_ctrl_c_outside_of_training_exits_with_130(capsys, monkeypatch):
+    def pressed(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Run, "create", pressed)
+    assert main(["train", DRIFT]) == 130
+
+
+def test_a_stop_request_raises_at_the_second_press():
+    stop = StopRequest()
+    assert not stop()
+    stop.handle(signal.SIGINT, None)
+    assert stop()
+    with pytest.raises(KeyboardInterrupt):
+        stop.handle(signal.SIGINT, None)
+
+
+def test_too_many_failures_say_why_save_and_can_be_resumed(capsys, tmp_path, monkeypatch):
+    assert main(["train", HOPELESS, *TINY, "--out", "run"]) == 2
+    captured = capsys.readouterr()
+    assert "saved at generation 0; go on with `structured-layers resume run`" in captured.out
+    assert re.fullmatch(r"error: \d of 6 candidates failed .* is on fire\n", captured.err)
+    monkeypatch.setenv("DRIFT_FIXED", "1")
+    assert " of 160 edges" in output_of(capsys, "resume", "run")
+
+
+def test_an_environment_that_fails_now_and_then_still_ends_in_a_policy(capsys, tmp_path):
+    args = ["--popsize", "20", "--center-evaluations", "2", "--total-steps", "1000"]
+    out = output_of(capsys, "train", TROUBLED, *args, "--out", "run")
+    assert "but no return can be reported" in out
+    assert "is on fire" in out
+    with (tmp_path / "run" / "progress.csv").open() as file:
+        assert any(int(row["failed_candidates"]) for row in csv.DictReader(file))
+    assert "is on fire" in error_of(capsys, "evaluate", "run")
+
+
+def test_without_matplotlib_training_ends_well_and_says_how_to_get_pictures(
+    capsys, tmp_path, monkeypatch
+):
+    for name in [m for m in sys.modules if m.split(".")[0] == "matplotlib"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    out = output_of(capsys, "train", DRIFT, *TINY, "--out", "run")
+    assert (
+        'no pictures: Drawing pictures needs an extra: pip install "structured-layers[plots]"'
+        in out
+    )
+    assert "`structured-layers report run`" in out
+    assert " of 160 edges" in out
+    assert "structured-layers[plots]" in error_of(capsys, "report", "run")
+    assert not list(tmp_path.rglob("*.png"))
+
+
+def test_help_names_what_to_give(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main(["train", "--help"])
+    assert exit_.value.code == 0
+    text = capsys.readouterr().out
+    assert re.search(r"usage: structured-layers train .*ENV\n", text)
+    assert not re.search(r"\b(None|INT|STR|PATH|FLOAT)\b", text)

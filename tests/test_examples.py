@@ -1,0 +1,40 @@
+"""Every example runs to its end, from its own file and with the smallest of budgets."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from markdown_blocks import ROOT
+
+EXAMPLES = ROOT / "examples"
+SHORT = ["--popsize", "2", "--generations", "1", "--episodes", "1", "--episode-length", "10"]
+CASES = {
+    "replace_linear_layer.py": (["--steps", "2"], "ChromaticLinear"),
+    "es_halfcheetah.py": (SHORT, "over 1 fresh episodes"),
+    "es_enas_swimmer.py": ([*SHORT, "--center-evaluations", "1", "--out", "policy"], "policy: ret"),
+    "pgpe_toeplitz.py": ([*SHORT, "--env", "Hopper-v5", "--popsize", "4"], "Hopper-v5: return"),
+}
+
+
+def test_every_example_is_run() -> None:
+    assert sorted(CASES) == sorted(path.name for path in EXAMPLES.glob("*.py"))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_example(name: str, tmp_path: Path) -> None:
+    arguments, expected = CASES[name]
+    result = subprocess.run(
+        [sys.executable, str(EXAMPLES / name), *arguments],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert expected in result.stdout
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_example_is_short(name: str) -> None:
+    assert len((EXAMPLES / name).read_text().splitlines()) < 120
