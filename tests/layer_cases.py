@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from structured_layers import (
     ChromaticLinear,
     CirculantLinear,
+    HankelLinear,
+    LowDisplacementRankLinear,
     MaskedLinear,
     Palette,
     SoftMaskedLinear,
@@ -31,6 +33,7 @@ class LayerCase:
     from_linear: Callable[[nn.Linear], StructuredLinear]
     basis: Tensor | None = None  # (k, out, in): what the structure's matrices are spanned by
     straight_through: bool = False  # whether gradients are passed on where there are none
+    fft: bool = False  # whether a large layer of the kind multiplies by FFT
 
 
 def spanned(
@@ -42,12 +45,13 @@ def spanned(
     make_structure: dict[str, Any] | None = None,
     fit_structure: dict[str, Any] | None = None,
     scaled: bool = False,
+    fft: bool = False,
 ) -> LayerCase:
     """Make the case of a layer whose weight is (scale *) the sum of values * basis."""
     _, out_features, in_features = basis.shape
 
     def truth(made: StructuredLinear) -> Tensor:
-        weight = torch.einsum("k,koi->oi", made.values.flatten(), basis.to(made.values.dtype))
+        weight = torch.einsum("k,koi->oi", made.values.flatten(), basis.to(made.values))
         return made.scale * weight if scaled else weight
 
     return LayerCase(
@@ -58,6 +62,7 @@ def spanned(
         repr=repr,
         from_linear=partial(layer.from_linear, **(fit_structure or {})),
         basis=None if scaled else basis,
+        fft=fft,
     )
 
 
@@ -83,10 +88,66 @@ def circulant_basis(in_features: int, out_features: int) -> Tensor:
     )
 
 
+def hankel_basis(in_features: int, out_features: int) -> Tensor:
+    groups = [[i + j for j in range(in_features)] for i in range(out_features)]
+    return shared_entries(groups, out_features + in_features - 1)
+
+
 def edge_basis(mask: list[list[int]]) -> Tensor:
     width = len(mask[0])
     groups = [[i * width + j if on else -1 for j, on in enumerate(r)] for i, r in enumerate(mask)]
     return shared_entries(groups, len(mask) * width)
+
+
+def unit_shift(size: int, corner: float) -> Tensor:
+    """Z_f: down by one place, f in the upper right corner."""
+    shift = torch.diag(torch.ones(size - 1, dtype=torch.float64, device="cpu"), -1)
+    shift[0, size - 1] += corner
+    return shift
+
+
+def displacement_operators(layer: LowDisplacementRankLinear, family: str) -> tuple[Tensor, Tensor]:
+    """A and B of a family, in double precision."""
+    m, n = layer.out_features, layer.in_features
+    nodes = {k: v.detach().cpu().double().diag() for k, v in layer.named_buffers()}
+    return {
+        "toeplitz": lambda: (unit_shift(m, 1.0), unit_shift(n, 0.0)),
+        "hankel": lambda: (unit_shift(m, 1.0), unit_shift(n, 0.0).T),
+        "vandermonde": lambda: (nodes["row_nodes"], unit_shift(n, 0.0)),
+        "cauchy": lambda: (nodes["row_nodes"], nodes["column_nodes"]),
+    }[family]()
+
+
+def displacement_truth(layer: StructuredLinear) -> Tensor:
+    """The solution W of A W - W B = D as one linear system."""
+    weight = torch.zeros(layer.out_features, layer.in_features, dtype=torch.float64, device="cpu")
+    split = layer.family.split("_") if layer.family == "toeplitz_hankel" else [layer.family]
+    values = layer.values.detach().cpu().double()
+    for family, part in zip(split, values.chunk(len(split)), strict=True):
+        a, b = displacement_operators(layer, family)
+        left, right = part.tensor_split([layer.out_features], dim=-1)
+        if family == "vandermonde":  # diag(v)^in is what V adds at its last column
+            left, right = left @ a.matrix_power(layer.in_features), right.flip(-1)
+        system = torch.kron(a, torch.eye(len(b), dtype=a.dtype, device="cpu")) - torch.kron(
+            torch.eye(len(a), dtype=a.dtype, device="cpu"), b.T.contiguous()
+        )
+        weight += torch.linalg.solve(system, (left.T @ right).flatten()).view_as(weight)
+    return weight.to(layer.values)
+
+
+def displacement(family: str, in_features: int, out_features: int, rank: int) -> LayerCase:
+    """Make the case of a layer of low displacement rank."""
+    num_rows = 2 * rank if family == "toeplitz_hankel" else rank
+    structure = {"rank": rank, "family": family}
+    return LayerCase(
+        f"{family}-rank{rank}-{in_features}-{out_features}",
+        partial(LowDisplacementRankLinear, in_features, out_features, **structure),
+        displacement_truth,
+        num_rows * (in_features + out_features),
+        f"{in_features} → {out_features}, rank={rank}, family={family}",
+        partial(LowDisplacementRankLinear.from_linear, **structure),
+        fft=family not in ("vandermonde", "cauchy"),
+    )
 
 
 def nearest_color_truth(layer: StructuredLinear) -> Tensor:
@@ -111,12 +172,20 @@ MASK = [[1, 0, 1], [0, 0, 0], [1, 1, 1], [0, 1, 1], [1, 1, 0], [0, 1, 1]]
 colors, pruned, mask = torch.tensor(COLORS), torch.tensor(PRUNED), torch.tensor(MASK).bool()
 
 CASES = [
-    spanned("toeplitz-wide", ToeplitzLinear, toeplitz_basis(7, 4), 10, "7 → 4"),
-    spanned("toeplitz-tall", ToeplitzLinear, toeplitz_basis(3, 6), 8, "3 → 6"),
-    spanned("toeplitz-single", ToeplitzLinear, toeplitz_basis(1, 1), 1, "1 → 1"),
-    spanned("circulant-wide", CirculantLinear, circulant_basis(7, 4), 7, "7 → 4"),
-    spanned("circulant-tall", CirculantLinear, circulant_basis(3, 6), 6, "3 → 6"),
-    spanned("circulant-square", CirculantLinear, circulant_basis(5, 5), 5, "5 → 5"),
+    spanned("toeplitz-wide", ToeplitzLinear, toeplitz_basis(7, 4), 10, "7 → 4", fft=True),
+    spanned("toeplitz-tall", ToeplitzLinear, toeplitz_basis(3, 6), 8, "3 → 6", fft=True),
+    spanned("toeplitz-single", ToeplitzLinear, toeplitz_basis(1, 1), 1, "1 → 1", fft=True),
+    spanned("circulant-wide", CirculantLinear, circulant_basis(7, 4), 7, "7 → 4", fft=True),
+    spanned("circulant-tall", CirculantLinear, circulant_basis(3, 6), 6, "3 → 6", fft=True),
+    spanned("circulant-square", CirculantLinear, circulant_basis(5, 5), 5, "5 → 5", fft=True),
+    spanned("hankel-wide", HankelLinear, hankel_basis(7, 4), 10, "7 → 4", fft=True),
+    spanned("hankel-tall", HankelLinear, hankel_basis(3, 6), 8, "3 → 6", fft=True),
+    displacement("toeplitz", 5, 4, 1),
+    displacement("toeplitz", 4, 7, 3),
+    displacement("hankel", 7, 4, 2),
+    displacement("toeplitz_hankel", 5, 5, 1),
+    displacement("vandermonde", 4, 5, 2),
+    displacement("cauchy", 5, 4, 2),
     spanned(
         "chromatic",
         ChromaticLinear,

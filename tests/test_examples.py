@@ -13,6 +13,7 @@ CASES = {
     "replace_linear_layer.py": (["--steps", "2"], "ChromaticLinear"),
     "es_halfcheetah.py": (SHORT, "over 1 fresh episodes"),
     "es_enas_swimmer.py": ([*SHORT, "--center-evaluations", "1", "--out", "policy"], "policy: ret"),
+    "digits.py": (["--epochs", "1"], "colors-learned"),
     "pgpe_toeplitz.py": ([*SHORT, "--env", "Hopper-v5", "--popsize", "4"], "Hopper-v5: return"),
 }
 

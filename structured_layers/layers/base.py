@@ -123,7 +123,9 @@ class StructuredLinear(nn.Module, ABC):
 
     def forward(self, input: Tensor) -> Tensor:
         """Map ``(*, in_features)`` to ``(*, out_features)``."""
-        return F.linear(input, self.weight, self.bias)
+        # The dictionaries, as in `weight`, and because attributes take longer to look up.
+        weight = self.weight_from(self._parameters, self._buffers)  # type: ignore[arg-type]
+        return F.linear(input, weight, self._parameters["bias"])
 
     def _add_bias(self, product: Tensor) -> Tensor:
         """Return a product of the weight with an input as the output, contiguous as a dense one."""

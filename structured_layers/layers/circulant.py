@@ -31,10 +31,9 @@ def circulant(values: Tensor, out_features: int, in_features: int) -> Tensor:
         tensor([[1., 3., 2.],
                 [2., 1., 3.]])
     """
-    # The diagonals i - j = -(in - 1), ..., out - 1 of the matrix, wrapped.
-    wrapped = values.narrow(-1, values.shape[-1] - in_features + 1, in_features - 1)
-    diagonals = torch.cat((wrapped, values), dim=-1)
-    return windows(diagonals, out_features, in_features).flip(-1)
+    twice = torch.cat((values, values), dim=-1)  # c[(i - j) mod k] stands at k + i - j
+    start = values.shape[-1] - in_features + 1
+    return windows(twice, out_features, in_features, start).flip(-1)
 
 
 @final
