@@ -2,10 +2,10 @@
 
     python benchmarks/fft_crossover.py
 
-Times both ways over sizes, batches and modes, fits the constants of structured_layers.layers.dispatch
-and of structured_layers.layers.displacement to the logarithms of the times, and says how much slower
-than the better way the choice of the present constants is. Writes benchmarks/results/fft_crossover.json.
-One CPU core.
+Times both ways over sizes, batches and modes on one CPU core, fits the constants of
+structured_layers.layers.dispatch and structured_layers.layers.displacement to the logarithms of the
+times, and says how much slower than the better way the choice of the present constants is. Writes
+benchmarks/results/fft_crossover.json.
 """
 
 from __future__ import annotations
@@ -28,7 +28,16 @@ from structured_layers.layers import dispatch
 from structured_layers.layers.displacement_families import low_displacement_rank_product
 from structured_layers.layers.fft_products import toeplitz_length, toeplitz_product
 
-SIZES = [(41, 17), (128, 128), (256, 256), (512, 512), (1024, 1024), (2048, 2048), (512, 4096), (4096, 512)]
+SIZES = [
+    (41, 17),
+    (128, 128),
+    (256, 256),
+    (512, 512),
+    (1024, 1024),
+    (2048, 2048),
+    (512, 4096),
+    (4096, 512),
+]
 BATCHES = (1, 16, 64, 1024)
 LARGEST = 2**31  # entries times batch
 
@@ -132,7 +141,8 @@ def fit(rows: list[dict[str, Any]]) -> dict[str, Any]:
         )
         fitted[mode] = {
             "build": build, "multiply": multiply, "fixed": fixed, "point": point,
-            "BUILD": base / build, "BUILD_PER_RANK": slope / build, "CALLS": (calls - start) / fixed,
+            "BUILD": base / build, "BUILD_PER_RANK": slope / build,
+            "CALLS": (calls - start) / fixed,
         }  # fmt: skip
     return fitted
 

@@ -28,7 +28,9 @@ def plot_ratios(rows: list[Row], path: Path) -> Path:
                     and r.in_features == r.out_features
                 ]
                 if points:
-                    ax.plot(*zip(*sorted(points), strict=True), "o-", label=layer, color=f"C{number}")
+                    ax.plot(
+                        *zip(*sorted(points), strict=True), "o-", label=layer, color=f"C{number}"
+                    )
             ax.axhline(1, color="0.3", linewidth=0.8)
             ax.set(xscale="log", yscale="log", title=f"{mode}, batch {batch}")
             ax.grid(alpha=0.3)

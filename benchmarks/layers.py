@@ -4,9 +4,10 @@
     python benchmarks/layers.py --device cuda
 
 Rounds go through all layers of one size and batch, forwards and forwards + backwards; a ratio is a
-layer's median time over nn.Linear's. On the CPU one thread and float32, elsewhere float32 and bfloat16
-up to 16384. Prints the table, the limits that the layers are held to, and writes
-benchmarks/results/layers.json and layers.png (with the device's name if it is not the CPU).
+layer's median time over nn.Linear's. On the CPU one thread and float32, elsewhere float32 and
+bfloat16 up to 16384. Prints the table and the limits that the layers are held to, and writes
+benchmarks/results/layers.json and docs/assets/layer_speed.png (with the device's name if it
+is not the CPU).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import torch
 from layer_limits import Limit, Row, check_limits
 from layer_memory import memory_ratios
 from layer_plots import plot_ratios
-from machine import RESULTS, describe_origin
+from machine import RESULTS, ROOT, describe_origin
 from timing import forward_call, median_seconds, training_call
 from torch import nn
 
@@ -72,7 +73,9 @@ def measure(
                 if mode != "forward":
                     layers.pop("to_linear()", None)
                 functions = {name: call(layer, x) for name, layer in layers.items()}
-                times = median_seconds(functions, rounds=500, sample=0.0004, budget=budget, device=device)
+                times = median_seconds(
+                    functions, rounds=500, sample=0.0004, budget=budget, device=device
+                )
                 for name, seconds in times.items():
                     yield Row(
                         name, in_features, out_features, batch, mode, str(dtype).split(".")[-1],
@@ -135,7 +138,7 @@ def main() -> None:
         "rows": [row._asdict() for row in rows],
     }
     write_json(RESULTS / f"layers{suffix}.json", record)
-    plot_ratios(rows, RESULTS / f"layers{suffix}.png")
+    plot_ratios(rows, ROOT / "docs" / "assets" / f"layer_speed{suffix}.png")
 
 
 if __name__ == "__main__":

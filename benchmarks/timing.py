@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+WARM = 0.002  # seconds, below which a call before each sample is not timed
+
 
 def median_seconds(
     functions: Mapping[str, Callable[[], Any]],
@@ -30,6 +32,7 @@ def median_seconds(
     repeats, once = {}, {}
     for name, function in functions.items():
         function()  # allocations and plans of the first call
+        function()
         once[name] = _seconds(function, 1, device)
         repeats[name] = max(1, round(sample / once[name]))
     round_seconds = sum(once[name] * repeats[name] for name in functions)
@@ -37,6 +40,8 @@ def median_seconds(
     samples: dict[str, list[float]] = {name: [] for name in functions}
     for _ in range(rounds):
         for name, function in functions.items():
+            if once[name] < WARM:
+                function()  # its code and data are back in the cache, as for the calls after it
             samples[name].append(_seconds(function, repeats[name], device))
     return {name: statistics.median(times) for name, times in samples.items()}
 

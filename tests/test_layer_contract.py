@@ -2,23 +2,59 @@
 
 import copy
 import pickle
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from devices import DEVICES
 from layer_cases import CASES, LayerCase
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
 from structured_layers import ChromaticLinear, StructuredLayersError, StructuredLinear
+from structured_layers.layers import circulant, dispatch, hankel, toeplitz
 
 LEADING = [(), (3,), (2, 3), (2, 1, 3), (0,), (2, 0)]
 
 
-@pytest.fixture(params=CASES, ids=lambda case: case.name)
-def case(request: pytest.FixtureRequest) -> LayerCase:
-    return request.param
+def variants() -> Iterator[tuple[LayerCase, str, bool]]:
+    """Every case on every device, and with the FFT wherever it is possible."""
+    for device in DEVICES:
+        for case in CASES:
+            yield case, device, False
+            if case.fft:
+                yield case, device, True
+
+
+def variant_name(variant: tuple[LayerCase, str, bool]) -> str:
+    case, device, fft = variant
+    return case.name + ("-fft" if fft else "") + ("" if device == "cpu" else f"-{device}")
+
+
+@pytest.fixture(params=variants(), ids=variant_name)
+def case(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[LayerCase]:
+    case, device, fft = request.param
+    if fft:
+        prefer_fft(monkeypatch)
+    if device == "cpu":
+        yield case
+        return
+    if device == "mps" and "double" in request.node.name:
+        pytest.skip("MPS has no double precision")
+    with torch.device(device):
+        yield case
+
+
+def prefer_fft(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make layers of any size multiply by FFT."""
+    for module in (circulant, hankel, toeplitz):
+        monkeypatch.setattr(module, "LARGE_ENOUGH", 0)
+    monkeypatch.setattr(dispatch, "ACCELERATOR_ENTRIES", 0)
+    for mode in ("EVALUATION", "TRAINING"):
+        free = dispatch.Nanoseconds(build=1e9, multiply=0, fixed=0, point=0)
+        monkeypatch.setattr(dispatch, mode, free)
 
 
 def randomized(layer: StructuredLinear) -> StructuredLinear:
@@ -30,7 +66,9 @@ def randomized(layer: StructuredLinear) -> StructuredLinear:
 
 
 def batch_for(layer: StructuredLinear, *leading: int) -> Tensor:
-    return torch.randn(*leading, layer.in_features, dtype=layer.values.dtype)
+    return torch.randn(
+        *leading, layer.in_features, dtype=layer.values.dtype, device=layer.values.device
+    )
 
 
 def dense(layer: StructuredLinear) -> nn.Linear:
@@ -133,7 +171,7 @@ def test_gradients_of_each_sample(case: LayerCase) -> None:
     grads = vmap(torch.func.grad(loss), in_dims=(None, 0))(parameters, x)
     layer(x).square().sum().backward()
     for name, parameter in layer.named_parameters():
-        torch.testing.assert_close(grads[name].sum(0), parameter.grad)
+        torch.testing.assert_close(grads[name].sum(0), parameter.grad, rtol=1e-5, atol=1e-5)
 
 
 def test_functional_call_uses_the_substitutes(case: LayerCase) -> None:
@@ -203,11 +241,11 @@ def test_from_linear_is_the_nearest(case: LayerCase) -> None:
     if case.basis is None:
         pytest.skip("the structure is not a linear space; its own tests look at the fit")
     linear = dense(case.make()).double()
-    columns = case.basis.double().flatten(1).T.numpy()  # (out * in, k)
-    target = linear.weight.detach().flatten().numpy()
+    columns = case.basis.double().flatten(1).T.cpu().numpy()  # (out * in, k)
+    target = linear.weight.detach().flatten().cpu().numpy()
     solution, *_ = np.linalg.lstsq(columns, target, rcond=None)
     nearest = torch.from_numpy(columns @ solution).view_as(linear.weight)
-    torch.testing.assert_close(case.from_linear(linear).weight.detach(), nearest)
+    torch.testing.assert_close(case.from_linear(linear).weight.detach().cpu(), nearest)
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -278,8 +316,8 @@ def test_to_linear_is_a_frozen_copy(case: LayerCase) -> None:
 
 
 def random_structure(layer: StructuredLinear, *batch: int) -> dict[str, Tensor]:
-    """Draw structure buffers (*batch, ...) of any allowed integers."""
-    drawn = {}
+    """Draw structure buffers (*batch, ...) of any allowed integers; other buffers stay."""
+    drawn = {name: b.expand(*batch, *b.shape) for name, b in layer.named_buffers()}
     for name in layer.topology_names:
         allowed, buffer = layer.topology_range(name), layer.get_buffer(name)
         entries = torch.randint(allowed[0], allowed[-1] + 1, (*batch, *buffer.shape))
@@ -328,7 +366,7 @@ def test_a_layer_made_on_meta_is_filled_by_loading(case: LayerCase) -> None:
         built_inside = case.make()
     for layer in (case.make(device="meta"), built_inside):
         assert layer.values.is_meta
-        layer.to_empty(device="cpu").load_state_dict(source.state_dict())
+        layer.to_empty(device=source.values.device).load_state_dict(source.state_dict())
         assert torch.equal(layer.weight, source.weight)
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .base import StructuredLinear
-from .dispatch import LARGE_ENOUGH, Work, fft_is_faster, transform_points
+from .dispatch import LARGE_ENOUGH, Work, fft_is_faster, fft_is_possible, transform_points
 from .fft_products import circulant_length, circulant_product
 from .nearest import group_means
 from .windows import windows
@@ -33,7 +33,9 @@ def circulant(values: Tensor, out_features: int, in_features: int) -> Tensor:
     """
     twice = torch.cat((values, values), dim=-1)  # c[(i - j) mod k] stands at k + i - j
     start = values.shape[-1] - in_features + 1
-    return windows(twice, out_features, in_features, start).flip(-1)
+    return (
+        windows(twice, out_features, in_features, start).flip(-1).contiguous()
+    )  # a wide one comes out by columns
 
 
 @final
@@ -98,7 +100,7 @@ class CirculantLinear(StructuredLinear):
     def forward(self, input: Tensor) -> Tensor:
         """Map ``(*, in_features)`` to ``(*, out_features)``, by FFT where that is faster."""
         entries = self.out_features * self.in_features
-        if entries >= LARGE_ENOUGH:
+        if entries >= LARGE_ENOUGH and fft_is_possible(input, self.values, self.in_features):
             length = circulant_length(self.out_features, self.in_features)
             work = Work(entries, transform_points(input, length))
             if fft_is_faster(input, self.values, work):

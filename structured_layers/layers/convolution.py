@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# Numbers in one block of transforms: larger arrays fall out of the processor's cache, and still larger
-# ones come from the operating system anew at each call.
+# Numbers in one block of transforms: larger arrays fall out of the processor's cache, and still
+# larger ones come from the operating system anew at each call.
 BLOCK = 2**19
 
 
@@ -33,8 +33,9 @@ def by_blocks(product: Callable[[Tensor], Tensor], input: Tensor, row_size: int)
     num_rows, at_once = input.numel() // input.shape[-1], rows_per_block(row_size)
     if num_rows <= at_once:
         return product(input)
-    blocks = input.reshape(num_rows, -1).split(at_once)
-    return torch.cat([product(block) for block in blocks]).unflatten(0, input.shape[:-1])
+    blocks = torch.split(input.reshape(num_rows, -1), at_once)
+    joined = torch.cat([product(block) for block in blocks])
+    return joined.reshape(*input.shape[:-1], joined.shape[-1])
 
 
 def convolve(kernel: Tensor, input: Tensor, length: int, start: int, size: int) -> Tensor:
@@ -51,9 +52,21 @@ def convolve(kernel: Tensor, input: Tensor, length: int, start: int, size: int) 
         size: how many places are returned.
 
     Returns:
-        (*, size).
+        (*, size), possibly a view.
     """
-    return cast(Tensor, _Convolution.apply(kernel, input, length, start, size))
+    if torch.is_grad_enabled() and (kernel.requires_grad or input.requires_grad):
+        return _apply(kernel, input, length, start, size)
+    return _forward(kernel, input, length, start, size)
+
+
+def _forward(kernel: Tensor, input: Tensor, length: int, start: int, size: int) -> Tensor:
+    transformed = torch.fft.rfft(kernel, length)
+
+    def product(rows: Tensor) -> Tensor:
+        spectrum = transformed * torch.fft.rfft(rows, length)
+        return torch.narrow(torch.fft.irfft(spectrum, length), -1, start, size)
+
+    return by_blocks(product, input, length)
 
 
 class _Convolution(torch.autograd.Function):
@@ -61,14 +74,8 @@ class _Convolution(torch.autograd.Function):
 
     @staticmethod
     def forward(kernel: Tensor, input: Tensor, length: int, start: int, size: int) -> Tensor:
-        transformed = torch.fft.rfft(kernel, length)
-
-        def product(rows: Tensor) -> Tensor:
-            spectrum = transformed * torch.fft.rfft(rows, length)
-            return torch.fft.irfft(spectrum, length).narrow(-1, start, size)
-
         # Contiguous, because a view as output has no forward derivative.
-        return by_blocks(product, input, length).contiguous()
+        return _forward(kernel, input, length, start, size).contiguous()
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -91,8 +98,8 @@ class _Convolution(torch.autograd.Function):
     @staticmethod
     def jvp(ctx: Any, kernel_tangent: Tensor, input_tangent: Tensor, *_: None) -> Tensor:
         kernel, input = ctx.saved_tensors
-        first = _Convolution.forward(kernel_tangent, input, *ctx.geometry)
-        return first + _Convolution.forward(kernel, input_tangent, *ctx.geometry)
+        first = _forward(kernel_tangent, input, *ctx.geometry)
+        return first + _forward(kernel, input_tangent, *ctx.geometry)
 
 
 def _input_gradient(kernel: Tensor, gradient: Tensor, length: int, size: int) -> Tensor:
@@ -100,7 +107,7 @@ def _input_gradient(kernel: Tensor, gradient: Tensor, length: int, size: int) ->
 
     def product(rows: Tensor) -> Tensor:
         spectrum = transformed * torch.fft.rfft(rows, length)
-        return torch.fft.irfft(spectrum, length).narrow(-1, 0, size)
+        return torch.narrow(torch.fft.irfft(spectrum, length), -1, 0, size)
 
     return by_blocks(product, gradient, length)
 
@@ -108,12 +115,15 @@ def _input_gradient(kernel: Tensor, gradient: Tensor, length: int, size: int) ->
 def _kernel_gradient(input: Tensor, gradient: Tensor, length: int, size: int) -> Tensor:
     at_once = rows_per_block(length)
     blocks = zip(
-        input.reshape(-1, input.shape[-1]).split(at_once),
-        gradient.reshape(-1, gradient.shape[-1]).split(at_once),
+        torch.split(input.reshape(-1, input.shape[-1]), at_once),
+        torch.split(gradient.reshape(-1, gradient.shape[-1]), at_once),
         strict=True,
     )
     products = [
         (torch.fft.rfft(x, length).conj() * torch.fft.rfft(g, length)).sum(0) for x, g in blocks
     ]
     spectrum = torch.stack(products).sum(0)
-    return torch.fft.irfft(spectrum, length).narrow(-1, 0, size)
+    return torch.narrow(torch.fft.irfft(spectrum, length), -1, 0, size)
+
+
+_apply: Callable[..., Tensor] = _Convolution.apply

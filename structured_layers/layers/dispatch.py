@@ -55,20 +55,18 @@ class Nanoseconds(NamedTuple):
     point: float
 
 
-EVALUATION = Nanoseconds(build=0.3, multiply=0.025, fixed=20_000, point=0.11)
-TRAINING = Nanoseconds(build=4.7, multiply=0.076, fixed=100_000, point=0.5)
+EVALUATION = Nanoseconds(build=0.39, multiply=0.024, fixed=21_000, point=0.095)
+TRAINING = Nanoseconds(build=5.5, multiply=0.07, fixed=172_000, point=0.47)
 
 
 def fft_is_faster(input: Tensor, values: Tensor, work: Work) -> bool:
-    """Tell whether a product by FFT is possible and expected to be faster than the dense one.
+    """Tell whether a product by FFT, if it is possible, is expected to be faster than a dense one.
 
     Args:
         input: (*, in).
         values: the free values of the layer.
         work: what either way has to do.
     """
-    if not _fft_is_possible(input, values):
-        return False
     if values.device.type != "cpu":
         return work.entries >= ACCELERATOR_ENTRIES
     is_training = torch.is_grad_enabled() and (values.requires_grad or input.requires_grad)
@@ -90,16 +88,26 @@ def transform_points(input: Tensor, length: int, rank: int = 1) -> float:
 
 
 def _rows(input: Tensor) -> int:
-    return max(1, input.numel() // input.shape[-1]) if input.ndim else 1
+    return input.numel() // input.shape[-1]
 
 
-def _fft_is_possible(input: Tensor, values: Tensor) -> bool:
+def fft_is_possible(input: Tensor, values: Tensor, in_features: int) -> bool:
+    """Tell whether a product by FFT would work here and give what the dense product gives.
+
+    Inputs of a wrong shape or type are left to the dense product, which refuses them.
+
+    Args:
+        input: (*, in).
+        values: the free values of the layer.
+        in_features: what the last dimension has to be.
+    """
     return (
-        input.dtype == values.dtype
+        not torch.compiler.is_compiling()
+        and not torch._C._get_tracing_state()
+        and not torch.onnx.is_in_onnx_export()
+        and input.dtype == values.dtype
         and input.dtype in (torch.float32, torch.float64)
         and input.numel() > 0
+        and input.shape[-1:] == (in_features,)
         and not torch.is_autocast_enabled(input.device.type)
-        and not torch.compiler.is_compiling()
-        and not torch.jit.is_tracing()
-        and not torch.onnx.is_in_onnx_export()
     )

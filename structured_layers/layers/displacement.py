@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from structured_layers.errors import StructuredLayersError
 
 from .base import StructuredLinear
-from .dispatch import Work, fft_is_faster, transform_points
+from .dispatch import Work, fft_is_faster, fft_is_possible, transform_points
 from .displacement_families import (
     FAMILIES,
     FFT_FAMILIES,
@@ -30,7 +30,7 @@ from .fft_products import toeplitz_like_lengths
 # of a Toeplitz product; fitted by benchmarks/fft_crossover.py.
 BUILD = 8.0
 BUILD_PER_RANK = 3.0
-CALLS = 1.0
+CALLS = 0.6
 
 
 @final
@@ -120,18 +120,20 @@ class LowDisplacementRankLinear(StructuredLinear):
         self, parameters: Mapping[str, Tensor], buffers: Mapping[str, Tensor]
     ) -> Tensor:
         """Return the dense weight ``(*batch, out, in)`` for values ``(*batch, rank, out + in)``."""
-        return low_displacement_rank(
-            parameters["values"], self.out_features, self.family, buffers
-        )
+        return low_displacement_rank(parameters["values"], self.out_features, self.family, buffers)
 
     def forward(self, input: Tensor) -> Tensor:
         """Map ``(*, in_features)`` to ``(*, out_features)``, by FFT where that is faster."""
-        if self.family not in FFT_FAMILIES or not fft_is_faster(
-            input, self.values, self._work(input)
-        ):
+        if not self._is_fft_faster(input):
             return super().forward(input)
         product = low_displacement_rank_product(self.values, input, self.out_features, self.family)
         return self._add_bias(product)
+
+    def _is_fft_faster(self, input: Tensor) -> bool:
+        possible = self.family in FFT_FAMILIES and fft_is_possible(
+            input, self.values, self.in_features
+        )
+        return possible and fft_is_faster(input, self.values, self._work(input))
 
     def _work(self, input: Tensor) -> Work:
         num_rows = self.values.shape[0]
@@ -154,7 +156,7 @@ class LowDisplacementRankLinear(StructuredLinear):
         m, n = self.out_features, self.in_features
         num_rows = self.values.shape[0]
         if self.family == "vandermonde":
-            ones = torch.ones(1, m + n, dtype=torch.float64)
+            ones = torch.ones(1, m + n, dtype=torch.float64, device="cpu")
             nodes = chebyshev_nodes(m).square()
             return num_rows * float(vandermonde_like(ones[:, :m], ones[:, m:], nodes).sum())
         if self.family == "cauchy":
@@ -170,20 +172,23 @@ class LowDisplacementRankLinear(StructuredLinear):
         cls, weight: Tensor, *args: Any, rank: int = 1, family: str = "toeplitz"
     ) -> tuple[dict[str, Any], dict[str, Tensor]]:
         sizes = (weight.shape[0], weight.shape[1])
-        structure = {"rank": _check_rank(rank, sizes), "family": _check_family(family)}
-        return structure, {"values": fit_generators(weight, structure["rank"], family)}
+        rank, family = _check_rank(rank, sizes), _check_family(family)
+        values = fit_generators(weight, rank, family)
+        return {"rank": rank, "family": family}, {"values": values}
 
 
 def _check_family(family: str) -> str:
     if family not in FAMILIES:
-        raise StructuredLayersError(
-            f"family must be one of {', '.join(FAMILIES)}, got {family!r}"
-        )
+        raise StructuredLayersError(f"family must be one of {', '.join(FAMILIES)}, got {family!r}")
     return family
 
 
 def _check_rank(rank: int, sizes: tuple[int, int]) -> int:
-    if isinstance(rank, bool) or not hasattr(rank, "__index__") or rank not in range(1, min(sizes) + 1):
+    if (
+        isinstance(rank, bool)
+        or not hasattr(rank, "__index__")
+        or rank not in range(1, min(sizes) + 1)
+    ):
         raise StructuredLayersError(
             f"rank must be an integer between 1 and {min(sizes)} (= the smaller of in_features and "
             f"out_features), got {rank!r}; use nn.Linear for a layer of full rank and more"

@@ -59,7 +59,7 @@ def toeplitz_like(left: Tensor, right: Tensor) -> Tensor:
     source_rows = (rows[:, None] - columns + 1) % out_features
     source = source_rows * in_features + (in_features - 1 - columns)
     weight = tails.flatten(-2).index_select(-1, source.flatten())
-    return weight.unflatten(-1, (out_features, in_features))
+    return weight.reshape(*weight.shape[:-1], out_features, in_features)
 
 
 def hankel_like(left: Tensor, right: Tensor) -> Tensor:
@@ -132,7 +132,7 @@ def chebyshev_nodes(count: int) -> Tensor:
         (count,) float64, descending.
     """
     order = count + count % 2
-    places = torch.arange(count, dtype=torch.float64) + 0.5
+    places = torch.arange(count, dtype=torch.float64, device="cpu") + 0.5
     return torch.cos(math.pi * places / order)
 
 
@@ -153,8 +153,8 @@ def interlaced_nodes(out_features: int, in_features: int) -> tuple[Tensor, Tenso
         (tensor([0, 2, 4, 6]), tensor([1, 5]))
     """
     size = max(out_features, in_features)
-    rows = torch.arange(out_features) * size // out_features
-    columns = torch.arange(in_features) * size // in_features
+    rows = torch.arange(out_features, device="cpu") * size // out_features
+    columns = torch.arange(in_features, device="cpu") * size // in_features
     return 2 * rows, 2 * columns + 1
 
 
@@ -174,6 +174,9 @@ def low_displacement_rank(
     Returns:
         (*batch, out, in).
     """
+    if values.dtype in (torch.float16, torch.bfloat16):  # long sums lose what these can hold
+        exact = low_displacement_rank(values.float(), out_features, family, nodes)
+        return exact.to(values.dtype)
     left, right = values[..., :out_features], values[..., out_features:]
     match family:
         case "toeplitz":

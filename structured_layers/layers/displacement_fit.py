@@ -39,7 +39,7 @@ def fit_generators(weight: Tensor, rank: int, family: str) -> Tensor:
         (rows, out + in) float64, as :func:`~.displacement_families.low_displacement_rank` takes
         them.
     """
-    norm = weight.norm()
+    norm = torch.linalg.vector_norm(weight)
     num_rows = 2 * rank if family == "toeplitz_hankel" else rank
     if norm == 0:
         return weight.new_zeros(num_rows, sum(weight.shape))
@@ -52,7 +52,7 @@ def fit_generators(weight: Tensor, rank: int, family: str) -> Tensor:
     starts = [_scaled(start, build, target) for start in _starts(target, rank, family)]
     trials = [_alternate(start, build, target, TRIAL_ALTERNATIONS) for start in starts]
     best = min(trials, key=lambda values: _error(build(values), target))
-    return norm.sqrt() * _alternate(best, build, target, MAX_ALTERNATIONS)
+    return torch.sqrt(norm) * _alternate(best, build, target, MAX_ALTERNATIONS)
 
 
 def _alternate(values: Tensor, build: Build, target: Tensor, alternations: int) -> Tensor:
@@ -61,8 +61,8 @@ def _alternate(values: Tensor, build: Build, target: Tensor, alternations: int) 
     error = _error(build(values), target)
     for _ in range(alternations):
         left, right = values[:, :out_features], values[:, out_features:]
-        right = _least_squares(lambda h, g=left: build(torch.cat([g, h], -1)), target, right)
-        left = _least_squares(lambda g, h=right: build(torch.cat([g, h], -1)), target, left)
+        right = _least_squares(_of_right(build, left), target, right)
+        left = _least_squares(_of_left(build, right), target, left)
         values = torch.cat([left, right], -1)
         previous, error = error, _error(build(values), target)
         if error > (1 - LEAST_PROGRESS) * previous:
@@ -70,9 +70,17 @@ def _alternate(values: Tensor, build: Build, target: Tensor, alternations: int) 
     return values
 
 
+def _of_right(build: Build, left: Tensor) -> Build:
+    return lambda right: build(torch.cat([left, right], -1))
+
+
+def _of_left(build: Build, right: Tensor) -> Build:
+    return lambda left: build(torch.cat([left, right], -1))
+
+
 def _least_squares(apply: Build, target: Tensor, start: Tensor) -> Tensor:
     """Take conjugate-gradient steps towards the x that minimises ``|apply(x) - target|²``."""
-    image, adjoint = vjp(apply, start)
+    image, adjoint, *_ = vjp(apply, start)
     residual, solution = target - image, start
     direction = gradient = adjoint(residual)[0]
     squared = gradient.square().sum()
@@ -97,7 +105,8 @@ def _error(weight: Tensor, target: Tensor) -> Tensor:
 def _starts(target: Tensor, rank: int, family: str) -> Iterator[Tensor]:
     """Yield generators to start from, all of them finite."""
     shape = (2 * rank if family == "toeplitz_hankel" else rank, sum(target.shape))
-    yield torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=target.dtype)
+    generator = torch.Generator("cpu").manual_seed(0)
+    yield torch.randn(shape, generator=generator, dtype=target.dtype, device="cpu")
     candidates = [_truncated(target, rank, family)]
     if rank >= 2 and family in ("toeplitz", "hankel", "toeplitz_hankel"):
         candidates.append(_from_shared_entries(target, rank, family))
@@ -156,7 +165,7 @@ def _from_shared_entries(weight: Tensor, rank: int, family: str) -> Tensor:
         left, right = mirrored.tensor_split([weight.shape[0]], -1)
         return torch.cat([left, right.flip(-1)], -1)
     num_diagonals = sum(weight.shape) - 1
-    diagonals = toeplitz(torch.arange(num_diagonals), *weight.shape)
+    diagonals = toeplitz(torch.arange(num_diagonals, device="cpu"), *weight.shape)
     nearest = toeplitz(group_means(weight, diagonals, num_diagonals), *weight.shape)
     rest = _truncated(weight - nearest, rank - 2, "toeplitz")
     return torch.cat([_truncated(nearest, 2, "toeplitz"), rest], -2)

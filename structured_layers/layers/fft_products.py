@@ -146,11 +146,11 @@ def _cyclic_sum(left: Tensor, reversed_u: Tensor, length: int) -> Tensor:
     out_features, in_features = left.shape[-1], reversed_u.shape[-1]
     if in_features > out_features:  # g is cyclic, so places that differ by out count together
         blocks = F.pad(reversed_u, (0, -in_features % out_features))
-        reversed_u = blocks.unflatten(-1, (-1, out_features)).sum(-2)
+        reversed_u = blocks.reshape(*blocks.shape[:-1], -1, out_features).sum(-2)
     kernel = left.roll(-in_features, -1)
     start = 0
     if length != out_features:  # not cyclic: put in front what the wrap would reach
         start = reversed_u.shape[-1] - 1
         kernel = torch.cat([kernel[..., out_features - start :], kernel], dim=-1)
     spectrum = torch.fft.rfft(kernel, length) * torch.fft.rfft(reversed_u, length)
-    return torch.fft.irfft(spectrum.sum(-2), length).narrow(-1, start, out_features)
+    return torch.narrow(torch.fft.irfft(spectrum.sum(-2), length), -1, start, out_features)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from structured_layers.errors import StructuredLayersError
 
 from .base import StructuredLinear
-from .dispatch import LARGE_ENOUGH, Work, fft_is_faster, transform_points
+from .dispatch import LARGE_ENOUGH, Work, fft_is_faster, fft_is_possible, transform_points
 from .fft_products import toeplitz_length, toeplitz_product
 from .nearest import group_means
 from .windows import windows
@@ -40,7 +40,9 @@ def toeplitz(values: Tensor, out_features: int, in_features: int) -> Tensor:
             f"a Toeplitz matrix of {out_features} × {in_features} has {size} diagonals, "
             f"got values of shape {tuple(values.shape)}"
         )
-    return windows(values, out_features, in_features).flip(-1)
+    return (
+        windows(values, out_features, in_features).flip(-1).contiguous()
+    )  # a wide one comes out by columns
 
 
 @final
@@ -106,7 +108,7 @@ class ToeplitzLinear(StructuredLinear):
     def forward(self, input: Tensor) -> Tensor:
         """Map ``(*, in_features)`` to ``(*, out_features)``, by FFT where that is faster."""
         entries = self.out_features * self.in_features
-        if entries >= LARGE_ENOUGH:
+        if entries >= LARGE_ENOUGH and fft_is_possible(input, self.values, self.in_features):
             length = toeplitz_length(self.out_features, self.in_features)
             work = Work(entries, transform_points(input, length))
             if fft_is_faster(input, self.values, work):
