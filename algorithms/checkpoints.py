@@ -54,6 +54,8 @@ def read_checkpoint(folder: Path) -> dict[str, Any]:
         return state
     except KeyError as error:
         raise CheckpointError(f"{folder} is not a whole checkpoint: {error} is missing") from error
+    except TypeError as error:
+        raise CheckpointError(f"{folder} is not a whole checkpoint: {error}") from error
 
 
 def _split(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:

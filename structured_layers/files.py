@@ -70,10 +70,14 @@ def read_json(path: Path, *, format_name: str, version: int) -> dict[str, Any]:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> str:
-    """Write tensors as safetensors at one blow and return the SHA-256 of the file."""
-    data = save({name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()})
-    write_bytes(path, data)
-    return hashlib.sha256(data).hexdigest()
+    """Write tensors as safetensors at one blow and return the SHA-256 of their content.
+
+    The file's metadata hold it as well, so that damage is found wherever the file is read.
+    """
+    plain = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
+    digest = hashlib.sha256(save(plain)).hexdigest()
+    write_bytes(path, save(plain, metadata={"sha256": digest}))
+    return digest
 
 
 def read_tensors(path: Path, *, digest: str | None = None) -> dict[str, Tensor]:
@@ -81,15 +85,25 @@ def read_tensors(path: Path, *, digest: str | None = None) -> dict[str, Tensor]:
 
     Args:
         path: the file.
-        digest: the SHA-256 it must have; None does not ask.
+        digest: the SHA-256 that the content must have; None takes the one in the file.
 
     Raises:
         CheckpointError: missing, cut off or changed.
     """
     try:
         data = path.read_bytes()
-        if digest is not None and hashlib.sha256(data).hexdigest() != digest:
-            raise CheckpointError(f"{path} is cut off or was changed: its checksum is wrong")
-        return load(data)
-    except (OSError, SafetensorError) as error:
+        tensors = load(data)
+        stored = _metadata(data).get("sha256")
+    except (OSError, SafetensorError, ValueError) as error:
         raise CheckpointError(f"{path} is missing, cut off or not safetensors: {error}") from error
+    found = hashlib.sha256(save(tensors)).hexdigest()
+    if found != stored or digest not in (None, found):
+        raise CheckpointError(f"{path} was changed, or is not ours: its checksum is wrong")
+    return tensors
+
+
+def _metadata(data: bytes) -> dict[str, str]:
+    """Return the metadata of a safetensors file, whose header follows its length in 8 bytes."""
+    length = int.from_bytes(data[:8], "little")
+    metadata: dict[str, str] = json.loads(data[8 : 8 + length]).get("__metadata__", {})
+    return metadata

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ class Policy:
         actions: how outputs become actions.
         observation_mean: (obs,), None without normalisation.
         observation_std: (obs,), divides; None without normalisation.
+        observation_shape: of one observation as the environment returns it; None is (obs,).
         spec: how the network is described in files; None for a module of one's own.
         env: id of the environment it was trained in.
     """
@@ -38,6 +40,7 @@ class Policy:
         *,
         observation_mean: Floats | None = None,
         observation_std: Floats | None = None,
+        observation_shape: tuple[int, ...] | None = None,
         spec: NetworkSpec | None = None,
         env: str | None = None,
     ) -> None:
@@ -52,7 +55,14 @@ class Policy:
                 f"the actions need {actions.num_outputs} outputs, the network has "
                 f"{self._population.out_features}"
             )
-        _check_normalizer(self.observation_size, observation_mean, observation_std)
+        size = self.observation_size
+        _check_normalizer(size, observation_mean, observation_std)
+        self.observation_shape = (size,) if observation_shape is None else observation_shape
+        if math.prod(self.observation_shape) != size:
+            raise StructuredLayersError(
+                f"observation_shape must have {size} entries, the network's inputs, got "
+                f"{self.observation_shape}"
+            )
 
     @property
     def observation_size(self) -> int:
@@ -69,7 +79,8 @@ class Policy:
         """Return the action for an observation, as SB3's models do.
 
         Args:
-            observation: (obs,) or a batch (n, obs).
+            observation: (*observation_shape) or a batch (n, *observation_shape). What is no array
+                in the environment comes as ``gymnasium.spaces.flatten`` makes it.
             state: returned as it came; there is no recurrence.
             episode_start: not used, for the same reason.
             deterministic: not used: the policy always is.
@@ -78,17 +89,27 @@ class Policy:
             The action (act,) or actions (n, act), without the last dimension for discrete ones, and
             the state.
         """
-        rows = np.asarray(observation, dtype=np.float64)
-        if rows.ndim not in (1, 2) or rows.shape[-1] != self.observation_size:
-            raise StructuredLayersError(
-                f"observation must have shape ({self.observation_size},) or "
-                f"(n, {self.observation_size}), got {rows.shape}"
-            )
-        batch = np.atleast_2d(rows)
+        rows = self._checked(observation)
+        batch = rows.reshape(-1, self.observation_size)
         if self.observation_mean is not None and self.observation_std is not None:
             batch = (batch - self.observation_mean) / self.observation_std
         actions = self.actions(self._population.act(batch))  # one policy broadcasts over the rows
-        return (actions if rows.ndim == 2 else actions[0]), state
+        return (actions[0] if rows.shape == self.observation_shape else actions), state
+
+    def _checked(self, observation: ArrayLike) -> Floats:
+        """Return one observation or a batch of them as float64."""
+        shape = self.observation_shape
+        try:
+            rows = np.asarray(observation, dtype=np.float64)
+        except (TypeError, ValueError):
+            rows = None
+        if rows is None or shape not in (rows.shape, rows.shape[1:]):
+            found = type(observation).__name__ if rows is None else rows.shape
+            raise StructuredLayersError(
+                f"observation must have shape {shape} or (n, {', '.join(map(str, shape))}), got "
+                f"{found}; flatten what is no array with gymnasium.spaces.flatten"
+            )
+        return rows
 
     def replicate(self, n: int) -> PopulationPolicy:
         """Return n copies of the bare network, which neither normalise nor clip."""

@@ -17,6 +17,7 @@ from .files import read_json, read_tensors, write_json, write_tensors
 from .layers import MaskedLinear, tie_palettes_
 from .policy import Policy
 from .specs import NetworkSpec
+from .topology import topology_to_vector, vector_to_topology
 
 FORMAT, VERSION = "structured-layers policy", 1
 WEIGHTS = "weights.safetensors"
@@ -36,6 +37,7 @@ def save_policy(policy: Policy, folder: Path) -> None:
         "format": FORMAT,
         "version": VERSION,
         "network": policy.spec.to_json(),
+        "observation_shape": list(policy.observation_shape),
         "observation_normalization": policy.observation_mean is not None,
         "actions": _describe(policy.actions),
         "env": policy.env,
@@ -89,6 +91,7 @@ def read_policy(folder: Path, network: nn.Module | None) -> Policy:
             _actions(data["actions"], tensors),
             observation_mean=tensors["observation_mean"].numpy() if normalized else None,
             observation_std=tensors["observation_std"].numpy() if normalized else None,
+            observation_shape=tuple(data["observation_shape"]),
             spec=spec,
             env=data["env"],
         )
@@ -101,7 +104,13 @@ def read_policy(folder: Path, network: nn.Module | None) -> Policy:
 def _actions(description: dict[str, Any], tensors: dict[str, Tensor]) -> Actions:
     if description["type"] == "discrete":
         return DiscreteActions(int(description["n"]), int(description["start"]))
-    return BoxActions(tensors["action_low"].numpy(), tensors["action_high"].numpy())
+    low, high = tensors["action_low"], tensors["action_high"]
+    if description["type"] != "box" or low.ndim != 1 or low.shape != high.shape:
+        raise CheckpointError(
+            f"its actions are of type {description['type']!r} with bounds of shapes "
+            f"{tuple(low.shape)} and {tuple(high.shape)}, which is neither a box nor discrete"
+        )
+    return BoxActions(low.numpy(), high.numpy())
 
 
 def _load_network(network: nn.Module, tensors: dict[str, Tensor]) -> None:
@@ -124,3 +133,4 @@ def _load_network(network: nn.Module, tensors: dict[str, Tensor]) -> None:
     with torch.no_grad():
         for name, target in own.items():
             target.copy_(state[name])
+    vector_to_topology(topology_to_vector(network), network)  # checks that the entries are in range

@@ -52,11 +52,22 @@ class Troubled(Drift):
         if self.doomed and self.steps == 3:
             if self.trouble == "raise":
                 raise RuntimeError("the motor is on fire")
+            if self.trouble == "exit":
+                raise SystemExit(3)
+            if self.trouble == "huge reward":
+                reward = -1e40
             if self.trouble == "reward":
                 reward = float("nan")
             if self.trouble == "observation":
                 observation = np.full(3, np.nan)
         return observation, reward, terminated, truncated, info
+
+
+class UnableToClose(Drift):
+    """Raises when it is closed."""
+
+    def close(self):
+        raise RuntimeError("cannot close")
 
 
 class UnableToStart(Drift):

@@ -165,7 +165,7 @@ def drop(folder: Path, key: str) -> None:
     ("damage", "message"),
     [
         (lambda f: (f / "state.json").unlink(), "state.json does not exist, so this is not a"),
-        (lambda f: cut(f / "state-1.safetensors"), "state-1.safetensors is cut off or was changed"),
+        (lambda f: cut(f / "state-1.safetensors"), "state-1.safetensors is missing, cut off"),
         (lambda f: flip(f / "state-1.safetensors"), "checksum is wrong"),
         (lambda f: (f / "state-1.safetensors").unlink(), "state-1.safetensors is missing"),
         (lambda f: (f / "state.json").write_text('{"format": '), "cut off or not JSON"),

@@ -290,6 +290,7 @@ def test_ctrl_c_in_the_middle_and_resume(capsys, tmp_path, monkeypatch):
     """The first press finishes the generation; the numbers after resuming are the same."""
     output_of(capsys, "train", DRIFT, *TINY, "--out", "undisturbed")
     generation = Run._generation
+    handler = signal.getsignal(signal.SIGINT)
 
     def pressed(run, *args):
         os.kill(os.getpid(), signal.SIGINT)
@@ -301,7 +302,7 @@ def test_ctrl_c_in_the_middle_and_resume(capsys, tmp_path, monkeypatch):
     assert "saved at generation 1; go on with `structured-layers resume 'a run'`" in out
     assert " of 160 edges" in output_of(capsys, "resume", "a run")
     assert_same_run(tmp_path / "a run", tmp_path / "undisturbed")
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 def test_the_second_ctrl_c_gives_the_generation_up(capsys, tmp_path, monkeypatch):
@@ -342,7 +343,10 @@ def test_a_stop_request_raises_at_the_second_press():
 def test_too_many_failures_say_why_save_and_can_be_resumed(capsys, tmp_path, monkeypatch):
     assert main(["train", HOPELESS, *TINY, "--out", "run"]) == 2
     captured = capsys.readouterr()
-    assert "saved at generation 0; go on with `structured-layers resume run`" in captured.out
+    assert (
+        "saved at generation 0; mend the environment and go on with `structured-layers resume run`"
+        in captured.out
+    )
     assert re.fullmatch(r"error: \d of 6 candidates failed .* is on fire\n", captured.err)
     monkeypatch.setenv("DRIFT_FIXED", "1")
     assert " of 160 edges" in output_of(capsys, "resume", "run")

@@ -3,10 +3,11 @@
 import gymnasium
 import numpy as np
 import pytest
+from drift_envs import UnableToClose
 from gymnasium import spaces
 
 from structured_layers.errors import StructuredLayersError
-from structured_layers.integrations.simulators import GymnasiumSimulator
+from structured_layers.integrations.simulators import GymnasiumSimulator, MujocoSimulator
 
 
 class Scripted(gymnasium.Env):
@@ -305,3 +306,20 @@ def test_environments_that_cannot_be_made(env, message):
 def test_capacity_out_of_range(capacity):
     with pytest.raises(StructuredLayersError, match="capacity must be between 1 and 256"):
         GymnasiumSimulator("CartPole-v1", capacity)
+
+
+def test_an_environment_that_cannot_be_closed_stops_nothing():
+    simulator = GymnasiumSimulator(UnableToClose, capacity=2)
+    simulator.reset([0, 1], seeds=[1, 2])
+    simulator.close()
+    assert simulator.reset([1], seeds=[3]).shape == (1, 3)
+
+
+def test_shapes_of_observations():
+    assert GymnasiumSimulator("CartPole-v1", capacity=1).observation_shape == (4,)
+    assert GymnasiumSimulator("FrozenLake-v1", capacity=1).observation_shape == (16,)
+    grid = spaces.Box(-1.0, 1.0, (2, 3))
+    simulator = GymnasiumSimulator(lambda: Scripted(observation_space=grid), capacity=1)
+    assert simulator.observation_shape == (2, 3)
+    simulator.close()
+    assert MujocoSimulator("Hopper-v5", capacity=1).observation_shape == (11,)

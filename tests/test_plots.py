@@ -86,6 +86,13 @@ def test_the_key_lists_every_shared_weight_and_fits_the_picture(
     assert key.x1 <= page.x1 + 1
 
 
+def test_the_key_says_which_weights_no_edge_has(drawn: list[Figure], tmp_path: Path) -> None:
+    layer = ChromaticLinear(4, 2, palette=3, colors=torch.tensor([[0, 2, 0, 2], [2, 0, 2, 0]]))
+    plot_weights(layer, tmp_path / "weights.png")
+    labels = [text.get_text() for text in drawn[0].legends[0].get_texts()]
+    assert ["unused" in label for label in labels] == [False, True, False]
+
+
 @pytest.mark.parametrize(
     "layer", [partial(ChromaticLinear, palette=3), partial(ChromaticLinear, palette=101)]
 )

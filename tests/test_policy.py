@@ -21,6 +21,7 @@ from structured_layers import (
     vector_to_topology,
 )
 from structured_layers.actions import Actions, BoxActions, DiscreteActions
+from structured_layers.files import write_tensors
 from structured_layers.specs import NetworkSpec
 
 SPECS = {
@@ -276,7 +277,13 @@ def edit_tensors(folder: Path, change: Callable[[dict[str, torch.Tensor]], objec
     path = folder / "weights.safetensors"
     tensors = load_file(path)
     change(tensors)
-    save_file(tensors, path)
+    write_tensors(path, tensors)
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
 
 
 def cut(path: Path) -> None:
@@ -298,6 +305,17 @@ def cut(path: Path) -> None:
         (lambda f: edit_json(f, actions={"type": "box"}, network={}), "does not hold|not a whole"),
         (lambda f: edit_json(f, actions={"type": "discrete", "n": "many"}), "whole policy"),
         (lambda f: edit_json(f, actions={"type": "discrete", "n": 5, "start": 0}), "5 outputs"),
+        (lambda f: edit_json(f, actions={"type": "dance"}), "actions are of type 'dance'"),
+        (lambda f: edit_json(f, observation_shape=[3, 3]), r"must have 8 entries.*\(3, 3\)"),
+        (lambda f: flip(f / "weights.safetensors"), "checksum is wrong"),
+        (
+            lambda f: save_file(load_file(f / "weights.safetensors"), f / "weights.safetensors"),
+            "not ours: its checksum is wrong",
+        ),
+        (
+            lambda f: edit_tensors(f, lambda t: t.update(action_low=torch.zeros(1, 2))),
+            r"bounds of shapes \(1, 2\)",
+        ),
         (lambda f: (f / "weights.safetensors").unlink(), "weights.safetensors is missing"),
         (lambda f: cut(f / "weights.safetensors"), "weights.safetensors is missing, cut off"),
         (lambda f: (f / "weights.safetensors").write_bytes(b""), "cut off or not safetensors"),
@@ -318,6 +336,28 @@ def test_bad_files(damage: Callable[[Path], object], message: str, tmp_path: Pat
     damage(tmp_path)
     with pytest.raises(CheckpointError, match=message):
         load_policy(tmp_path)
+
+
+def test_colours_out_of_range_are_refused(tmp_path: Path) -> None:
+    make_policy("chromatic").save(tmp_path)
+    edit_tensors(tmp_path, lambda t: t["network.0.colors"].fill_(-2))
+    with pytest.raises(CheckpointError, match="0.colors takes integers from -1"):
+        load_policy(tmp_path)
+
+
+def test_observations_of_more_dimensions(tmp_path: Path) -> None:
+    policy = make_policy("dense")
+    grid = Policy(policy.network, policy.actions, spec=policy.spec, observation_shape=(2, 4))
+    grid.save(tmp_path)
+    flat = Policy(policy.network, policy.actions)
+    for one in (grid, load_policy(tmp_path)):
+        batch, _ = one.predict(OBSERVATIONS.reshape(-1, 2, 4))
+        assert np.array_equal(batch, flat.predict(OBSERVATIONS)[0])
+        assert np.array_equal(one.predict(OBSERVATIONS[0].reshape(2, 4))[0], batch[0])
+        with pytest.raises(StructuredLayersError, match=r"shape \(2, 4\) or \(n, 2, 4\)"):
+            one.predict(OBSERVATIONS)
+        with pytest.raises(StructuredLayersError, match="got dict; flatten .*spaces.flatten"):
+            one.predict({"position": OBSERVATIONS[0]})
 
 
 def test_a_damaged_masked_policy(tmp_path: Path) -> None:

@@ -176,7 +176,7 @@ def test_an_actor_that_dies_is_replaced_and_nobody_notices(tmp_path, ray_session
 
 def episode_seed(run_seed, generation, candidate, episode):
     sequence = np.random.SeedSequence(run_seed, spawn_key=(generation, candidate, episode))
-    return int(sequence.generate_state(1, np.uint64)[0])
+    return int(sequence.generate_state(1)[0] >> 1)
 
 
 def act(network, observation):
@@ -418,6 +418,8 @@ def test_a_discrete_environment_is_learned():
         (partial(Troubled, trouble="raise", share=0.125), 2),
         (partial(Troubled, trouble="reward", share=0.25), 1),
         (partial(Troubled, trouble="reward", share=0.125), 2),
+        (partial(Troubled, trouble="exit", share=0.25), 1),
+        (partial(Troubled, trouble="huge reward", share=0.25), 1),
         (partial(Troubled, trouble="observation", share=0.25), 1),
         (partial(Troubled, trouble="observation", share=0.125), 2),
         (UnableToStart, 1),

@@ -16,6 +16,7 @@ from structured_layers.files import read_tensors
 from structured_layers.integrations.evotorch.progress import ProgressFile
 from structured_layers.integrations.evotorch.run import Run
 from structured_layers.integrations.evotorch.run_config import RunConfig
+from structured_layers.integrations.evotorch.run_files import locked
 
 DRIFT, TROUBLED, HOPELESS = (f"drift_envs:{n}-v0" for n in ("Drift", "Troubled", "Hopeless"))
 STEPS = 9 * 30  # of a generation in an environment with at most 30 steps an episode
@@ -58,7 +59,7 @@ def edit_json(path, **changes):
 def test_the_folder_holds_what_the_documentation_says(tmp_path):
     run = trained(tmp_path / "run")
     folder = tmp_path / "run"
-    assert {p.name for p in folder.iterdir()} == {
+    assert {p.name for p in folder.iterdir()} - {".lock"} == {
         "config.json",
         "progress.csv",
         "tensorboard",
@@ -118,7 +119,7 @@ def test_every_structure_trains_and_its_policy_is_the_best_centre(structure, tmp
 def test_everything_is_json_csv_or_safetensors(tmp_path):
     trained(tmp_path / "run")
     for path in (tmp_path / "run").rglob("*"):
-        if path.is_file() and path.parent.name != "tensorboard":
+        if path.is_file() and path.parent.name != "tensorboard" and path.name != ".lock":
             read = {".json": lambda p: json.loads(p.read_text()), ".safetensors": read_tensors}
             assert path.name == "progress.csv" or read[path.suffix](path)
 
@@ -385,8 +386,14 @@ def flip_a_bit(path):
         (
             "config.json",
             lambda p: edit_json(p, config={**config().to_json(), "total_steps": "many"}),
-            "unusable settings",
+            "wrong type: total_steps='many'",
         ),
+        (
+            "config.json",
+            lambda p: edit_json(p, config={**config().to_json(), "output_bias": "no"}),
+            "wrong type: output_bias='no'",
+        ),
+        ("checkpoint/state.json", lambda p: edit_json(p, state={"a": {"$tensor": [1]}}), "whole"),
         (
             "config.json",
             lambda p: edit_json(p, config={**config().to_json(), "hidden": [4]}),
@@ -410,6 +417,21 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path):
     with pytest.raises(CheckpointError, match="not a structured-layers run"):
         Run.resume(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_only_one_process_trains_a_run(tmp_path):
+    folder = tmp_path / "run"
+    first = trained(folder, should_stop=stop_after(2))
+    second = Run.resume(folder)
+    with locked(folder):
+        for train in (first.train, lambda: Run.resume(folder)):
+            with pytest.raises(StructuredLayersError, match="is being trained by another process"):
+                train()
+    second.train(should_stop=stop_after(1))
+    with pytest.raises(StructuredLayersError, match="gone on to generation 3 .* resume it again"):
+        first.train()
+    assert len(rows_of(folder)) == 3
+    Run.resume(folder).train()
 
 
 def test_failing_episodes_are_counted_and_survived(tmp_path):

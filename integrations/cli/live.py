@@ -7,6 +7,7 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -81,8 +82,8 @@ class LiveView:
 
 
 def _table(title: str, entries: dict[str, str]) -> Table:
-    table = Table(title=title)
+    table = Table(title=title, box=SIMPLE, padding=(0, 1))  # fits into 80 columns
     for name in entries:
-        table.add_column(name, justify="right", min_width=8)
+        table.add_column(name, justify="right")
     table.add_row(*entries.values())
     return table

@@ -65,7 +65,7 @@ def train_in_session(run: Run, *, checkpoint_every: int) -> int:
     except KeyboardInterrupt:
         stop.asked = True
     except EvaluationError:
-        _say_how_to_go_on(run, console)
+        _say_how_to_go_on(run, console, first="mend the environment and ")
         raise
     finally:
         run.close()
@@ -82,9 +82,9 @@ def check_interval(checkpoint_every: int) -> None:
         raise StructuredLayersError(f"checkpoint_every must be at least 1, got {checkpoint_every}")
 
 
-def _say_how_to_go_on(run: Run, console: Console) -> None:
+def _say_how_to_go_on(run: Run, console: Console, first: str = "") -> None:
     console.print(
-        f"saved at generation {run.generation}; go on with "
+        f"saved at generation {run.generation}; {first}go on with "
         f"`structured-layers resume {shlex.quote(str(run.folder))}`",
         markup=False,
         highlight=False,

@@ -14,7 +14,7 @@ from structured_layers.errors import EvaluationError, StructuredLayersError
 from structured_layers.policy import Policy
 
 from ..simulators import Simulator, make_simulator
-from .policy_problem import episode_seed
+from .episodes import episode_seed
 from .rollouts import Normalization, rollout
 from .spaces import actions_of
 

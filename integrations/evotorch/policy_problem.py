@@ -22,6 +22,7 @@ from structured_layers.topology import vector_to_topology
 
 from ..simulators import Simulator, make_simulator
 from .actors import DEFAULT_ACTOR_CONFIG, chunk_slices, ensure_ray, map_chunks
+from .episodes import cut_length, episode_seed
 from .normalizer import ObservationNormalizer
 from .rollouts import Candidates, Normalization, Rollouts, rollout
 from .spaces import actions_of
@@ -51,7 +52,7 @@ class PolicyProblem(Problem):
         num_episodes: per candidate; the fitness is their mean.
         episode_length: steps after which an episode is cut; None is 1000, or the environment's own
             limit if that is shorter.
-        common_seeds: candidates 2i and 2i + 1, the two signs of a pair, get the same episodes.
+        common_seeds: rows 2i and 2i + 1 of a batch, the two signs of a pair, get the same episodes.
         seed: of all episodes; None draws one.
         num_actors: Ray actors, each with its own simulator; 0 evaluates in this process.
         actor_config: Ray's options of the actors; by default a dead actor is restarted.
@@ -109,7 +110,7 @@ class PolicyProblem(Problem):
         self._simulator_kind, self._capacity = simulator, capacity
         self._simulator: Simulator | None = None
         self._set_spaces()
-        self.episode_length = _episode_length(episode_length, self.simulator.time_limit)
+        self.episode_length = cut_length(episode_length, self.simulator.time_limit)
         self.num_episodes = num_episodes
         self.alive_bonus = alive_bonus
         self.common_seeds = common_seeds
@@ -157,7 +158,7 @@ class PolicyProblem(Problem):
         """Evaluate a whole generation, since only here every candidate's number is known."""
         candidates = self._candidates(batch.values)
         chunks = [candidates[s] for s in chunk_slices(len(candidates), self.num_actors)]
-        rollouts = Rollouts.concatenate(map_chunks(self, chunks))
+        rollouts = Rollouts.concatenate(map_chunks(self, chunks)).fail_beyond(torch.float32)
         self.generation += 1
         self.env_steps += int(rollouts.steps.sum())
         self.num_failed = int(rollouts.failed.sum())
@@ -262,6 +263,7 @@ class PolicyProblem(Problem):
             actions_of(self.action_space),
             observation_mean=None if normalizer is None else normalizer.mean,
             observation_std=None if normalizer is None else normalizer.std,
+            observation_shape=self.simulator.observation_shape,
             spec=spec,
             env=self.env if isinstance(self.env, str) else None,
         )
@@ -284,16 +286,3 @@ class PolicyProblem(Problem):
         self.env_steps = int(state["env_steps"])
         if self.normalizer is not None:
             self.normalizer.load_state_dict(state["normalizer"])
-
-
-def episode_seed(run_seed: int, key: tuple[int, ...]) -> int:
-    """Return the seed of the episode that ``key`` numbers, independent of all others."""
-    sequence = np.random.SeedSequence(run_seed, spawn_key=key)
-    return int(sequence.generate_state(1, np.uint64)[0])
-
-
-def _episode_length(asked: int | None, time_limit: int | None) -> int:
-    if asked is not None and asked < 1:
-        raise StructuredLayersError(f"episode_length must be at least 1, got {asked}")
-    longest = 1000 if asked is None else asked
-    return longest if time_limit is None else min(longest, time_limit)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -59,6 +60,13 @@ class Rollouts:
         columns = {name: np.concatenate([getattr(p, name) for p in parts]) for name in names}
         errors = [part.error for part in parts if part.error is not None]
         return Rollouts(**columns, error=errors[-1] if errors else None)
+
+    def fail_beyond(self, dtype: torch.dtype) -> Rollouts:
+        """Return the rows, those failed whose return is too large for ``dtype``."""
+        returns = torch.from_numpy(np.stack([self.rewards, self.rewards + self.alive_bonus]))
+        too_large = ~returns.to(dtype).isfinite().all(dim=0).numpy() & ~self.failed
+        error = f"a return is too large for {dtype}" if too_large.any() else self.error
+        return replace(self, failed=self.failed | too_large, error=error)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ import copy
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from glob import escape
 from pathlib import Path
 from typing import Any, cast
@@ -22,7 +23,7 @@ from structured_layers.metrics import summarize
 from .best_center import BestCenter
 from .progress import ProgressFile
 from .run_config import RunConfig, build
-from .run_files import read_run_config, write_run_config
+from .run_files import locked, read_run_config, write_run_config
 
 Row = dict[str, Any]
 
@@ -85,20 +86,27 @@ class Run:
 
         Raises:
             CheckpointError: not a run, or one that is cut off or of a newer version.
+            StructuredLayersError: another process is training it.
         """
         folder = Path(folder)
         config = read_run_config(folder)
-        state = read_checkpoint(folder / "checkpoint")
         run = cls(folder, config, num_actors)
+        with locked(folder):
+            run._restore()
+        return run
+
+    def _restore(self) -> None:
+        """Go back to the checkpoint, and cut off what came after it."""
+        folder = self.folder
+        state = read_checkpoint(folder / "checkpoint")
         try:
-            run._load_state(state)
+            self._load_state(state)
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
             raise CheckpointError(
                 f"{folder}/checkpoint is not of this run: {type(error).__name__}: {error}"
             ) from error
-        run.progress.cut(run.generation)
+        self.progress.cut(self.generation)
         remove_temporary_files(folder)
-        return run
 
     @property
     def progress(self) -> ProgressFile:
@@ -133,11 +141,33 @@ class Run:
 
         Raises:
             EvaluationError: too many candidates of a generation failed.
+            StructuredLayersError: another process is training this run, or has done so.
         """
         if checkpoint_every < 1:
             raise StructuredLayersError(
                 f"checkpoint_every must be at least 1, got {checkpoint_every}"
             )
+        with self._exclusive():
+            self._train(checkpoint_every, on_generation, should_stop)
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        """Hold the folder's lock, and refuse a run that somebody else has taken further."""
+        with locked(self.folder):
+            rows = self.progress.read()
+            if len(rows) != self.generation:
+                raise StructuredLayersError(
+                    f"{self.folder} has gone on to generation {len(rows)} since it was opened at "
+                    f"generation {self.generation}; resume it again"
+                )
+            yield
+
+    def _train(
+        self,
+        checkpoint_every: int,
+        on_generation: Callable[[Row], None] | None,
+        should_stop: Callable[[], bool],
+    ) -> None:
         progress = self.progress
         writer = SummaryWriter(str(self.folder / "tensorboard"), purge_step=self.generation + 1)
         try:

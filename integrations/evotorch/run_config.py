@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
+from types import NoneType
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -139,7 +140,28 @@ class RunConfig:
                 f"a run's settings are {sorted(known)}, this file differs in "
                 f"{sorted(known ^ data.keys())}"
             )
+        _check_types(data)
         return cls(**{**data, "hidden": tuple(data["hidden"])})
+
+
+_INTEGERS = ("total_steps", "seed", "popsize", "center_evaluations", "num_episodes")
+_OPTIONAL_INTEGERS = ("num_colors", "num_edges", "controller_population")
+_FLAGS = ("output_bias", "observation_normalization")
+_NUMBERS = ("stdev", "learning_rate")
+
+
+def _check_types(data: dict[str, Any]) -> None:
+    """Refuse settings of a type that would only fail later, or silently mean something else."""
+    is_integer: dict[str, bool] = {name: type(data[name]) is int for name in _INTEGERS}
+    is_optional = {name: type(data[name]) in (int, NoneType) for name in _OPTIONAL_INTEGERS}
+    is_flag = {name: type(data[name]) is bool for name in _FLAGS}
+    is_number = {name: type(data[name]) in (int, float) for name in _NUMBERS}
+    hidden = data["hidden"]
+    is_sizes = {"hidden": isinstance(hidden, list) and all(type(size) is int for size in hidden)}
+    is_right = is_integer | is_optional | is_flag | is_number | is_sizes
+    wrong = [f"{name}={data[name]!r}" for name, right in is_right.items() if not right]
+    if wrong:
+        raise CheckpointError(f"these settings have the wrong type: {', '.join(wrong)}")
 
 
 class Parts(NamedTuple):

@@ -65,6 +65,8 @@ class Simulator(ABC):
 
     Attributes:
         observation_size: numbers in one (flattened) observation.
+        observation_shape: of one observation as the environment returns it, (observation_size,)
+            where that is no array.
         action_space: a 1-D `Box` or a `Discrete`.
         time_limit: steps after which the environment truncates an episode, None without a limit.
         capacity: how many slots there are, numbered from 0.
@@ -72,6 +74,7 @@ class Simulator(ABC):
     """
 
     observation_size: int
+    observation_shape: tuple[int, ...]
     action_space: gymnasium.Space[Any]
     time_limit: int | None
 
@@ -157,7 +160,7 @@ def not_running_error(slot: int) -> StructuredLayersError:
     return StructuredLayersError(f"slot {slot} has no running episode; reset it first")
 
 
-def describe(error: Exception) -> str:
+def describe(error: BaseException) -> str:
     """Type and text of an environment's exception; our own findings need no type."""
     if isinstance(error, StructuredLayersError):
         return str(error)

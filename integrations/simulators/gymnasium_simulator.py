@@ -54,6 +54,9 @@ class GymnasiumSimulator(Simulator):
             first.close()
             raise
         self._observation_space = first.observation_space
+        is_box = isinstance(self._observation_space, gymnasium.spaces.Box)
+        shape = self._observation_space.shape if is_box else None
+        self.observation_shape = shape or (self.observation_size,)
         self.time_limit = first.spec.max_episode_steps if first.spec else None
         self._spare: AnyEnv | None = first
         self._envs: list[AnyEnv | None] = [None] * capacity
@@ -69,7 +72,7 @@ class GymnasiumSimulator(Simulator):
                 observation, _ = self._env_of(slot).reset(seed=seed)
                 observations[row] = self._finite_observation(observation)
                 self._running[slot] = True
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 observations[row] = np.nan
                 self._drop(slot, error)
         return observations
@@ -91,7 +94,7 @@ class GymnasiumSimulator(Simulator):
                     result.terminated[row],
                     result.truncated[row],
                 ) = self._step_one(slot, action)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 self._drop(slot, error)
         return result
 
@@ -99,7 +102,8 @@ class GymnasiumSimulator(Simulator):
         """Close every environment."""
         for env in (*self._envs, self._spare):
             if env is not None:
-                env.close()
+                with contextlib.suppress(Exception):  # nothing is lost with what fails to close
+                    env.close()
         self._spare = None
         self._envs = [None] * self.capacity
         self._running = [False] * self.capacity
@@ -133,7 +137,7 @@ class GymnasiumSimulator(Simulator):
             self._envs[slot] = env
         return env
 
-    def _drop(self, slot: int, error: Exception) -> None:
+    def _drop(self, slot: int, error: BaseException) -> None:
         """Record a failure, and close the environment whose state can't be trusted any more."""
         self.last_error = f"{self._name}: {describe(error)}"
         env, self._envs[slot] = self._envs[slot], None

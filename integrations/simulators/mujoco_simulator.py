@@ -70,6 +70,7 @@ class MujocoSimulator(Simulator):
         self.time_limit = self._task.time_limit
         nq, nv = self._model.nq, self._model.nv
         self.observation_size = self._task.observe(np.zeros((1, nq)), np.zeros((1, nv))).shape[1]
+        self.observation_shape = (self.observation_size,)
         self._seconds = self._model.opt.timestep * self._task.frame_skip
         self._qpos = np.zeros((capacity, nq))
         self._num_steps = np.zeros(capacity, dtype=np.int64)

@@ -99,9 +99,10 @@ def _draw_colors(figure: Any, axes: list[Axes], layers: list[Any]) -> None:
         colors = layer.colors.cpu().numpy()
         shown = np.ma.masked_less(colors, 0)
         ax.imshow(shown, cmap=ListedColormap(swatches), vmin=-0.5, vmax=num_colors - 0.5)
+    used = set(np.concatenate([layer.colors.cpu().numpy().flatten() for layer in layers]).tolist())
     patches = [
-        Patch(color=swatch, label=f"{value:+.3f}")
-        for swatch, value in zip(swatches, _key_values(layers), strict=False)
+        Patch(color=swatch, label=f"{value:+.3f}" + ("" if color in used else " (unused)"))
+        for color, (swatch, value) in enumerate(zip(swatches, _key_values(layers), strict=False))
     ]
     if patches:
         columns = _key_columns(len(patches), figure.get_size_inches()[1])

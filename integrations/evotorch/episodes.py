@@ -1,0 +1,29 @@
+"""The seeds and the length of episodes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from structured_layers.errors import StructuredLayersError
+
+
+def episode_seed(run_seed: int, key: tuple[int, ...]) -> int:
+    """Return the seed of the episode that ``key`` numbers, independent of all others.
+
+    It has 31 bits, because some environments pass it on to generators that take no more.
+    """
+    sequence = np.random.SeedSequence(run_seed, spawn_key=key)
+    return int(sequence.generate_state(1)[0] >> 1)
+
+
+def cut_length(asked: int | None, time_limit: int | None) -> int:
+    """Return the steps after which an episode is cut: 1000, or the environment's own limit.
+
+    Args:
+        asked: another number of steps instead of 1000.
+        time_limit: the environment's own limit, None if it has none.
+    """
+    if asked is not None and asked < 1:
+        raise StructuredLayersError(f"episode_length must be at least 1, got {asked}")
+    longest = 1000 if asked is None else asked
+    return longest if time_limit is None else min(longest, time_limit)
