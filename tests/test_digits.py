@@ -12,8 +12,6 @@ import torch
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "examples" / "digits.py"
 
-pytest.importorskip("sklearn")
-
 
 def test_the_example_prints_every_network(tmp_path: Path) -> None:
     result = subprocess.run(

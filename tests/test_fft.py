@@ -163,7 +163,6 @@ def test_what_is_recorded_is_dense(make) -> None:
 
 
 def test_the_older_onnx_exporter_gets_the_dense_weight() -> None:
-    pytest.importorskip("onnx")
     layer = ToeplitzLinear(600, 600).eval()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # this exporter is deprecated
