@@ -1,11 +1,11 @@
-"""Write what the records measured into README.md and docs/results.md.
+"""Write what the records measured into README.md and the pages of the documentation.
 
-    python benchmarks/readme_tables.py           # rewrite the two pages
+    python benchmarks/readme_tables.py           # rewrite the pages
     python benchmarks/readme_tables.py --check   # fail if they are not up to date
 
 The pages hold markers, ``<!-- results:start -->`` and ``<!-- results:end -->``; what stands between
-them is made from ``benchmarks/results/*/record.json``, ``rollout_throughput.json`` and
-``import_time.json``. Pictures of the records are copied to ``docs/assets/``, where the pages find
+them is made from ``benchmarks/results/*/record.json`` and the records of the single benchmarks
+beside them. Pictures of the records are copied to ``docs/assets/``, where the pages find
 them.
 """
 
@@ -19,6 +19,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from layer_tables import digits_table, limits_table
+from markdown_tables import table
 
 ROOT = Path(__file__).resolve().parent.parent
 START, END = "<!-- results:start -->", "<!-- results:end -->"
@@ -55,6 +58,12 @@ def outdated_files(root: Path) -> dict[Path, bytes]:
     wanted = {
         root / "README.md": summary,
         root / "docs" / "results.md": [*summary, *details(records, speed, imports)],
+        root / "docs" / "layers" / "learned.md": digits_table(
+            read_measurement(results / "digits.json")
+        ),
+        root / "docs" / "layers" / "speed.md": limits_table(
+            read_measurement(results / "layers.json")
+        ),
     }
     files = {path: replace_marked(path, lines) for path, lines in wanted.items()}
     for name in records:
@@ -213,16 +222,6 @@ def facts(record: Record) -> list[str]:
         f"{record['num_episodes']} fresh episodes: {record['return_mean']:,.1f} ± "
         f"{record['return_std']:,.1f}, from {record['return_min']:,.1f} to "
         f"{record['return_max']:,.1f}.",
-        "",
-    ]
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return a table in Markdown and an empty line."""
-    return [
-        f"| {' | '.join(header)} |",
-        "|" + "---|" * len(header),
-        *(f"| {' | '.join(row)} |" for row in rows),
         "",
     ]
 

@@ -146,8 +146,8 @@ ORIGIN = {
 
 
 def copy_pages(root: Path) -> None:
-    (root / "docs").mkdir()
-    for page in ("README.md", "docs/results.md"):
+    (root / "docs" / "layers").mkdir(parents=True)
+    for page in ("README.md", "docs/results.md", "docs/layers/learned.md", "docs/layers/speed.md"):
         shutil.copy(ROOT / page, root / page)
 
 
