@@ -11,6 +11,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path(__file__).resolve().parent / "results"
+WHAT_COUNTS = (".", ":!benchmarks/results", ":!docs/assets")  # what benchmarks write does not
 PACKAGES = ("torch", "numpy", "mujoco", "gymnasium", "evotorch", "ray", "structured-layers")
 
 
@@ -19,7 +20,7 @@ def describe_origin(command: str, packages: tuple[str, ...] = PACKAGES) -> dict[
     return {
         "command": command,
         "commit": _git("rev-parse", "HEAD"),
-        "clean": not _git("status", "--porcelain", "--untracked-files=no"),
+        "clean": not _git("status", "--porcelain", "--untracked-files=no", "--", *WHAT_COUNTS),
         "python": platform.python_version(),
         "versions": {name: importlib.metadata.version(name) for name in packages},
         "machine": f"{_processor()}, {os.cpu_count()} cores, {platform.system()}",
