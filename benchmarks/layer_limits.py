@@ -30,6 +30,12 @@ class Limit(NamedTuple):
     passed: bool
 
 
+def check_projection(size: int, num_colors: int, seconds: float) -> Limit:
+    """Return the promise on the time of a k-means projection."""
+    wanted = f"k-means of {size}×{size} weights to {num_colors} colors: ≤ 5 s"
+    return Limit(wanted, seconds, "chromatic, conversion, seconds", seconds <= 5)
+
+
 def check_limits(rows: list[Row], memory: Mapping[str, Mapping[str, float]]) -> list[Limit]:
     """Return every promise that the rows can be held to."""
 

@@ -53,7 +53,7 @@ def limits_table(record: Record | None) -> list[str]:
         )
         for limit in record["limits"]
     ]
-    header = ("limit, relative to nn.Linear", "worst case", "where", "kept")
+    header = ("limit, relative to nn.Linear if nothing else is said", "worst case", "where", "kept")
     return [*table(header, rows), f"`{record['command']}`, {record['device']}", ""]
 
 

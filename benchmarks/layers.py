@@ -18,7 +18,8 @@ from functools import partial
 from typing import Any
 
 import torch
-from layer_limits import Limit, Row, check_limits
+from layer_clustering import projection_seconds
+from layer_limits import Limit, Row, check_limits, check_projection
 from layer_memory import memory_ratios
 from layer_plots import plot_ratios
 from machine import RESULTS, ROOT, describe_origin
@@ -125,6 +126,8 @@ def main() -> None:
             rows.append(row)
     memory = memory_ratios(4096, args.device)
     limits = check_limits(rows, memory)
+    if is_cpu:
+        limits.append(check_projection(4096, 17, projection_seconds(4096, 17)))
     print_limits(limits)
     if args.sizes:
         return

@@ -19,6 +19,7 @@ from structured_layers import (
     StructuredLinear,
     ToeplitzLinear,
 )
+from structured_layers.layers.displacement_families import chebyshev_nodes, interlaced_nodes
 
 
 @dataclass(frozen=True)
@@ -109,12 +110,12 @@ def unit_shift(size: int, corner: float) -> Tensor:
 def displacement_operators(layer: LowDisplacementRankLinear, family: str) -> tuple[Tensor, Tensor]:
     """A and B of a family, in double precision."""
     m, n = layer.out_features, layer.in_features
-    nodes = {k: v.detach().cpu().double().diag() for k, v in layer.named_buffers()}
+    rows, columns = interlaced_nodes(m, n)
     return {
         "toeplitz": lambda: (unit_shift(m, 1.0), unit_shift(n, 0.0)),
         "hankel": lambda: (unit_shift(m, 1.0), unit_shift(n, 0.0).T),
-        "vandermonde": lambda: (nodes["row_nodes"], unit_shift(n, 0.0)),
-        "cauchy": lambda: (nodes["row_nodes"], nodes["column_nodes"]),
+        "vandermonde": lambda: (chebyshev_nodes(m).diag(), unit_shift(n, 0.0)),
+        "cauchy": lambda: (rows.double().diag(), columns.double().diag()),
     }[family]()
 
 
@@ -213,6 +214,14 @@ CASES = [
         {"palette": 4, "colors": colors, "scale": 1.0},
         {"palette": Palette(4), "colors": colors},
         scaled=True,
+    ),
+    LayerCase(
+        "chromatic-random",
+        partial(ChromaticLinear, 5, 4, palette=4),
+        lambda layer: torch.eye(4).to(layer.values)[layer.colors] @ layer.values,
+        4,
+        "5 → 4, colors=4",
+        partial(ChromaticLinear.from_linear, palette=4),
     ),
     spanned(
         "masked",

@@ -34,6 +34,15 @@ def test_toeplitz_plus_hankel_has_at_most_rank_four(width: int, out: int, seed: 
     assert displacement_rank(weight, "toeplitz_hankel", threshold=0, tolerance=1e-9) <= 4
 
 
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_rounding_in_the_type_of_the_weight_adds_no_rank(dtype: torch.dtype, seed: int) -> None:
+    torch.manual_seed(seed)
+    weight = sum(layer(30, 20).weight.detach() for layer in (ToeplitzLinear, HankelLinear))
+    assert displacement_rank(weight.to(dtype), "toeplitz_hankel", threshold=0) <= 4
+    assert displacement_rank(torch.randn(20, 30), "toeplitz_hankel", threshold=0) == 20
+
+
 def test_random_matrices_have_nearly_full_rank() -> None:
     torch.manual_seed(0)
     assert displacement_rank(torch.randn(12, 9), threshold=0) == 9

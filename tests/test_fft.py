@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
+from onnx.reference import ReferenceEvaluator
 from torch import Tensor, nn
 
 from structured_layers import (
@@ -68,7 +69,7 @@ def test_products_equal_the_dense_ones(m: int, n: int, rows: int, block: int) ->
             torch.testing.assert_close(product(layer.values, x, m), F.linear(x, layer.weight))
         for family in FFT_FAMILIES:
             values = torch.randn(2 * min(2, m, n), m + n, dtype=torch.float64)
-            dense = F.linear(x, low_displacement_rank(values, m, family, {}))
+            dense = F.linear(x, low_displacement_rank(values, m, family))
             torch.testing.assert_close(low_displacement_rank_product(values, x, m, family), dense)
 
 
@@ -163,10 +164,13 @@ def test_what_is_recorded_is_dense(make) -> None:
 
 
 def test_the_older_onnx_exporter_gets_the_dense_weight() -> None:
-    layer = ToeplitzLinear(600, 600).eval()
+    layer, x, file = ToeplitzLinear(600, 600).eval(), torch.randn(64, 600), BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # this exporter is deprecated
-        torch.onnx.export(layer, (torch.randn(64, 600),), BytesIO(), dynamo=False)
+        torch.onnx.export(layer, (x,), file, dynamo=False, input_names=["x"])
+    (output,) = ReferenceEvaluator(file.getvalue()).run(None, {"x": x.numpy()})
+    expected = F.linear(x, layer.weight, layer.bias).detach()
+    torch.testing.assert_close(torch.from_numpy(output), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_wrong_inputs_fail_as_those_of_linear() -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import warnings
 from collections.abc import Iterator
 
 import numpy as np
@@ -183,7 +184,7 @@ def test_functional_call_uses_the_substitutes(case: LayerCase) -> None:
     layer, other = randomized(case.make()), randomized(case.make())
     before = layer.weight.detach().clone()
     x = batch_for(layer, 3)
-    torch.testing.assert_close(functional_call(layer, dict(other.named_parameters()), x), other(x))
+    torch.testing.assert_close(functional_call(layer, other.state_dict(), x), other(x))
     assert torch.equal(layer.weight, before)
 
 
@@ -200,6 +201,15 @@ def test_exports_with_any_batch_size(case: LayerCase) -> None:
     program = torch.export.export(layer, (batch_for(layer, 3),), dynamic_shapes=shapes)
     x = batch_for(layer, 5)
     torch.testing.assert_close(program.module()(x), layer(x))
+
+
+def test_traces(case: LayerCase) -> None:
+    layer = randomized(case.make())
+    x = batch_for(layer, 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tracing is deprecated
+        traced = torch.jit.trace(layer, x)
+    torch.testing.assert_close(traced(x), layer(x))
 
 
 def test_number_of_weights(case: LayerCase) -> None:
@@ -371,6 +381,21 @@ def test_a_layer_made_on_meta_is_filled_by_loading(case: LayerCase) -> None:
         assert layer.values.is_meta
         layer.to_empty(device=source.values.device).load_state_dict(source.state_dict())
         assert torch.equal(layer.weight, source.weight)
+
+
+def test_a_layer_made_on_meta_is_filled_by_resetting(case: LayerCase) -> None:
+    source = case.make()
+    layer = case.make(device="meta").to_empty(device=source.values.device)
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.fill_(torch.nan)
+    for name in layer.topology_names:  # structure is no weight, and is not drawn anew
+        layer.get_buffer(name).copy_(source.get_buffer(name))
+    layer.reset_parameters()
+    assert bool(layer(batch_for(layer, 3)).isfinite().all())
+    for name in layer.topology_names:
+        allowed = layer.topology_range(name)
+        assert all(int(entry) in allowed for entry in layer.get_buffer(name).unique())
 
 
 def test_classes_are_final_and_no_linear(case: LayerCase) -> None:

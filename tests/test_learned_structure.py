@@ -1,10 +1,14 @@
 """Colours and masks that gradients learn, and what is left when they have."""
 
 import copy
+import warnings
+from collections.abc import Callable
 from functools import partial
+from io import BytesIO
 
 import pytest
 import torch
+from onnx.reference import ReferenceEvaluator
 from torch import Tensor, nn
 
 from structured_layers import (
@@ -185,6 +189,21 @@ def test_from_linear_starts_learning_at_the_given_weights() -> None:
     learning = MaskedLinear.from_linear(linear, num_edges=7, learn_mask=True)
     assert torch.equal(learning.values, linear.weight)
     assert torch.equal(learning.weight, MaskedLinear.from_linear(linear, num_edges=7).weight)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [MAKERS["mask"], *(lambda make=make: make().harden() for make in MAKERS.values())],
+    ids=["mask", *(f"hardened-{name}" for name in MAKERS)],
+)
+def test_the_older_onnx_exporter(make: Callable[[], StructuredLinear]) -> None:
+    layer = make()
+    x, file = torch.randn(3, 6), BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # this exporter is deprecated
+        torch.onnx.export(layer, (x,), file, dynamo=False, input_names=["x"])
+    (output,) = ReferenceEvaluator(file.getvalue()).run(None, {"x": x.numpy()})
+    torch.testing.assert_close(torch.from_numpy(output), layer(x).detach())
 
 
 @LEARNING

@@ -76,6 +76,12 @@ def test_what_is_no_colouring(colors: list[object]) -> None:
         partition_entropy(colors)
 
 
+@pytest.mark.parametrize("distance", DISTANCES)
+def test_ragged_sequences(distance: object) -> None:
+    with pytest.raises(StructuredLayersError, match="whose parts differ in length"):
+        distance([[1], [1, 2]], [0, 1, 2])
+
+
 @pytest.mark.parametrize("distance", [rand_index, adjusted_rand_index])
 def test_a_missing_library_is_named(distance: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn.metrics", None)

@@ -89,6 +89,27 @@ def test_bad_temperatures(temperature: object) -> None:
         SoftMaskedLinear.from_linear(nn.Linear(3, 2), temperature=temperature)
 
 
+@pytest.mark.parametrize(
+    ("temperature", "dtype"),
+    [(1e-300, torch.float32), (1e-9, torch.float16), (1e5, torch.float16), (1e39, torch.float32)],
+    ids=str,
+)
+def test_temperatures_that_the_type_cannot_hold(temperature: float, dtype: torch.dtype) -> None:
+    message = f"temperature must lie between .* for logits of {dtype}, got"
+    with pytest.raises(StructuredLayersError, match=message):
+        SoftMaskedLinear(3, 2, temperature=temperature, dtype=dtype)
+    with pytest.raises(StructuredLayersError, match=message):
+        SoftMaskedLinear.from_linear(nn.Linear(3, 2, dtype=dtype), temperature=temperature)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32], ids=str)
+def test_the_ends_of_what_the_type_can_hold(dtype: torch.dtype) -> None:
+    for temperature in (torch.finfo(dtype).tiny, torch.finfo(dtype).max / 6):
+        layer = SoftMaskedLinear(20, 30, temperature=temperature, dtype=dtype)
+        assert layer.num_weights == 300
+        assert bool(layer.weight.isfinite().all())
+
+
 @pytest.mark.parametrize("density", [0, 1, 0.0, 1.0, -0.5, 2, math.nan, "half", None, True])
 def test_bad_densities(density: object) -> None:
     with pytest.raises(StructuredLayersError, match="initial_density must lie between 0 and 1"):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 
 from torch import nn
 
@@ -44,6 +45,17 @@ def build_layers(structure: Structure, linears: Linears, project: bool) -> Built
         }
     _keep_flags(built, linears, keywords.get("palette"))
     return built
+
+
+@contextmanager
+def kept_palettes(groups: Iterable[tuple[Structure, Linears]]) -> Iterator[None]:
+    """Keep the palettes that were passed in, and undo what layers did to them on an error."""
+    given = {id(p): p for structure, _ in groups for p in structure.keywords.values()}
+    with ExitStack() as stack:
+        for palette in given.values():
+            if isinstance(palette, Palette):
+                stack.enter_context(palette.kept())
+        yield
 
 
 def _keep_flags(built: Built, linears: Linears, palette: object) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ..errors import StructuredLayersError
 from ..layers import ChromaticLinear, Palette, StructuredLinear
+from ..layers.base import as_integer
 from ..layers.clustering import kmeans
 from ..layers.nearest import nearest_index
 from .single import build_one, fresh, match_spread_, naming, spread
@@ -53,10 +54,12 @@ def build_chromatic(
 
 def _project(linears: Linears, palette: Palette, learning: dict[str, Any]) -> Built:
     """Fit the palette to all targets at once, then colours and scales to the palette."""
-    scales = {name: spread(linear.weight) or 1.0 for name, linear in linears.items()}
-    centers = _joint_centers(linears, scales, palette.num_colors)
-    with torch.no_grad():
-        palette.values.copy_(centers)
+    scales = {name: spread(linear.weight) for name, linear in linears.items()}
+    centers = palette.values.detach().cpu()
+    if any(scales.values()):
+        centers = _joint_centers(linears, scales, palette.num_colors)
+        with torch.no_grad():
+            palette.values.copy_(centers)
     palette.keep()
     built: Built = {}
     for name, linear in linears.items():
@@ -83,8 +86,8 @@ def _one_palette(
 ) -> Palette | int:
     given = [choice for choice in (num_colors, palette) if choice is not None]
     is_given_palette = len(given) == 1 and isinstance(given[0], Palette)
-    is_number = len(given) == 1 and isinstance(given[0], int) and not isinstance(given[0], bool)
-    if not is_given_palette and not is_number:
+    number = as_integer(given[0]) if len(given) == 1 else None
+    if not is_given_palette and number is None:
         raise StructuredLayersError(
             "a chromatic conversion needs either num_colors or palette (a Palette or a number of "
             f"colours), got num_colors={num_colors!r} and palette={palette!r}"
@@ -94,7 +97,7 @@ def _one_palette(
             "share_palette=False gives every layer a palette of its own, got a Palette as well; "
             "pass num_colors instead"
         )
-    return given[0]
+    return given[0] if number is None else number
 
 
 def _build_with(
@@ -134,7 +137,9 @@ def _joint_centers(linears: Linears, scales: Mapping[str, float], num_colors: in
     parts = []
     for name, linear in linears.items():
         with naming(name):
-            parts.append((_host_weight(linear) / scales[name]).flatten())
+            weight = _host_weight(linear)
+        if scales[name]:  # a layer of zeros is a scale of zero and takes no colour
+            parts.append((weight / scales[name]).flatten())
     return kmeans(torch.cat(parts), num_colors).cpu()
 
 
@@ -153,6 +158,8 @@ def _nearest_layer(
     linear: nn.Linear, palette: Palette, centers: Tensor, scale: float
 ) -> StructuredLinear:
     """Return the layer of the nearest colours, with the scale that is best for these."""
+    if not scale:  # random colours, since nearest ones would be one colour for ever
+        return fresh(ChromaticLinear, linear, {"palette": palette, "scale": 0.0})
     weight = _host_weight(linear)
     colors = nearest_index(weight / scale, centers)
     entries = centers.to(weight)[colors].flatten()

@@ -12,7 +12,7 @@ from torch import nn
 from ..errors import StructuredLayersError
 from ..layers import StructuredLinear
 from ..metrics.inventory import take_inventory
-from .building import build_layers
+from .building import build_layers, kept_palettes
 from .plan import plan_conversion
 from .report import Change, Conversion
 from .structures import Recipe, StructureName
@@ -86,7 +86,7 @@ def convert_(
     groups = plan_conversion(module, structure, target_modules, exclude_modules, structure_keywords)
     dense = {name: linear for _, linears in groups for name, linear in linears.items()}
     gpus = {p.device.index for p in module.parameters() if p.device.type == "cuda"}
-    with torch.random.fork_rng(sorted(gpus), enabled=dry_run):
+    with kept_palettes(groups), torch.random.fork_rng(sorted(gpus), enabled=dry_run):
         built: dict[str, StructuredLinear] = {}
         for group, linears in groups:
             built |= build_layers(group, linears, init == "project")

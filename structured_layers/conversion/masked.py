@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ..errors import StructuredLayersError
 from ..layers import MaskedLinear, StructuredLinear
+from ..layers.base import as_integer
 from .single import build_one
 
 Linears = Mapping[str, nn.Linear]
@@ -38,7 +39,7 @@ def build_masked(
     Raises:
         StructuredLayersError: if the number is impossible, or a mask is given too.
     """
-    _check_num_edges(num_edges, linears, mask)
+    num_edges = _checked_num_edges(num_edges, linears, mask)
     scores = {
         name: linear.weight.detach().cpu().double().abs()
         if project
@@ -69,7 +70,7 @@ def _largest(scores: Mapping[str, Tensor], num_edges: int) -> dict[str, Tensor]:
     }
 
 
-def _check_num_edges(num_edges: int, linears: Linears, mask: Tensor | None) -> None:
+def _checked_num_edges(num_edges: int, linears: Linears, mask: Tensor | None) -> int:
     if mask is not None:
         raise StructuredLayersError(
             f"a masked conversion takes either mask or num_edges, got num_edges={num_edges!r} as "
@@ -77,8 +78,10 @@ def _check_num_edges(num_edges: int, linears: Linears, mask: Tensor | None) -> N
         )
     possible = sum(linear.weight.numel() for linear in linears.values())
     allowed = range(len(linears), possible + 1)
-    if isinstance(num_edges, bool) or not isinstance(num_edges, int) or num_edges not in allowed:
+    count = as_integer(num_edges)
+    if count is None or count not in allowed:
         raise StructuredLayersError(
             f"num_edges must be between {len(linears)}, one for each target, and {possible}, all "
             f"of their edges, got {num_edges!r}"
         )
+    return count

@@ -39,9 +39,9 @@ def plan_conversion(
     for asked, names in entries:
         chosen = [n for n in names if n not in taken and (wanted is None or n in wanted)]
         taken.update(names)
-        if asked.layer is not None:
+        if asked.layer is not None and chosen:
             _add(groups, asked, layers.checked(chosen))
-    if not any(linears for _, linears in groups) and not _leaves_all_dense(entries):
+    if not groups and not _leaves_all_dense(entries):
         raise StructuredLayersError(f"there is nothing to convert; {layers.listing()}")
     return groups
 

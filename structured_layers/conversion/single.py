@@ -31,7 +31,7 @@ def build_one(
         keywords: the structure.
     """
     with naming(name):
-        if project:
+        if project or not linear.weight.any():  # scaling by 0 would kill products of values
             return layer.from_linear(linear, **keywords)
         return match_spread_(fresh(layer, linear, keywords), linear)
 

@@ -79,6 +79,11 @@ def recipe_structures(recipe: Recipe, keywords: Mapping[str, Any]) -> dict[str, 
     for pattern, entry in recipe.items():
         name, own = entry if isinstance(entry, tuple) and len(entry) == 2 else (entry, {})
         layer = classes[name] = _layer_class(name)
+        if not isinstance(own, Mapping):
+            raise StructuredLayersError(
+                f"the recipe's pair for {pattern!r} must be a structure and a mapping of its "
+                f"keywords, got {own!r}"
+            )
         _check_keywords(own, {name: layer})
         accepted = _accepted(layer)
         common = {key: value for key, value in keywords.items() if key in accepted}
@@ -116,7 +121,7 @@ def _check_keywords(
 ) -> None:
     """Refuse keywords that none of the classes takes."""
     accepted = set().union(*map(_accepted, classes.values()))
-    unknown = sorted(keywords.keys() - accepted)
+    unknown = sorted(map(str, keywords.keys() - accepted))
     if unknown:
         names = ", ".join(n if isinstance(n, str) else n.__name__ for n in classes)
         takes = f"takes {', '.join(sorted(accepted))}" if accepted else "takes no keywords"

@@ -13,6 +13,17 @@ from ..layers import StructuredLinear
 
 Pattern = str | Iterable[str]
 MAX_LISTED = 20
+MODULE_HOOKS = (
+    "_forward_hooks",
+    "_forward_pre_hooks",
+    "_backward_hooks",
+    "_backward_pre_hooks",
+    "_state_dict_hooks",
+    "_state_dict_pre_hooks",
+    "_load_state_dict_pre_hooks",
+    "_load_state_dict_post_hooks",
+)
+PARAMETER_HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
 
 
 class Layers:
@@ -118,8 +129,12 @@ class Layers:
         owners = {o for p in layer.parameters() for o in self._owners[id(p)]}
         if len(owners) > 1:
             return f"its parameters are shared by {' and '.join(sorted(owners))}"
-        if layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks:
+        if not all(parameter.is_floating_point() for parameter in layer.parameters()):
+            return f"an nn.Linear of {layer.weight.dtype}, not a real floating-point type"
+        if _has_hooks(layer):
             return "an nn.Linear with hooks, which would be lost"
+        if "forward" in vars(layer):
+            return "an nn.Linear with a forward of its own, which would be lost"
         return None
 
 
@@ -127,6 +142,11 @@ def parent_and_child(module: nn.Module, name: str) -> tuple[nn.Module, str]:
     """Return the module that holds the layer of a full dotted name, and its name in there."""
     parent, _, child = name.rpartition(".")
     return module.get_submodule(parent), child
+
+
+def _has_hooks(layer: nn.Module) -> bool:
+    of_parameters = (getattr(p, name) for p in layer.parameters() for name in PARAMETER_HOOKS)
+    return any(getattr(layer, name) for name in MODULE_HOOKS) or any(of_parameters)
 
 
 def _compiled(pattern: str, argument: str) -> re.Pattern[str]:

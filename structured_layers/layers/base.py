@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import operator
 from abc import ABC, abstractmethod
@@ -67,6 +68,7 @@ class StructuredLinear(nn.Module, ABC):
     ) -> None:
         """Check the sizes and allocate the bias."""
         super().__init__()
+        check_dtype(dtype)
         self.in_features = check_size("in_features", in_features)
         self.out_features = check_size("out_features", out_features)
         if bias:
@@ -156,16 +158,20 @@ class StructuredLinear(nn.Module, ABC):
             **structure: what the class needs to know, see the class.
 
         Raises:
-            StructuredLayersError: if ``linear`` is no ``nn.Linear`` or has non-finite weights.
+            StructuredLayersError: if ``linear`` is no ``nn.Linear`` of real, finite weights, or
+                needs values that its type cannot hold; for a keyword that the class does not take.
         """
         weight = _checked_weight(linear)
+        _check_structure(cls, structure)
         keywords, parameters = cls._nearest(weight.to("cpu", torch.float64), **structure)
         placement: dict[str, Any] = {"device": weight.device, "dtype": weight.dtype}
         has_bias = linear.bias is not None
         layer = cls(linear.in_features, linear.out_features, has_bias, **keywords, **placement)
         with torch.no_grad():
             for name, value in parameters.items():
-                layer.get_parameter(name).copy_(value)
+                parameter = layer.get_parameter(name)
+                parameter.copy_(value)
+                _check_finite(parameter)
             if layer.bias is not None:
                 layer.bias.copy_(linear.bias)
         return layer
@@ -200,15 +206,31 @@ class StructuredLinear(nn.Module, ABC):
         return {}
 
 
+def as_integer(value: object) -> int | None:
+    """Return an integer of any library as an int, and None for all else, truth values too."""
+    if isinstance(value, bool):
+        return None
+    try:
+        return operator.index(cast("int", value))
+    except (TypeError, ValueError, RuntimeError):  # what tensors raise is no TypeError alone
+        return None
+
+
 def check_size(name: str, value: int) -> int:
     """Return ``value`` as an int if it is an integer of at least 1, and refuse it otherwise."""
-    try:
-        size = 0 if isinstance(value, bool) else operator.index(value)
-    except TypeError:
-        size = 0
-    if size < 1:
+    size = as_integer(value)
+    if size is None or size < 1:
         raise StructuredLayersError(f"{name} must be an integer of at least 1, got {value!r}")
     return size
+
+
+def check_dtype(dtype: torch.dtype | None) -> None:
+    """Refuse all types but real floating-point ones, and None, which stands for the default."""
+    if dtype is None or (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        return
+    raise StructuredLayersError(
+        f"dtype must be a real floating-point type such as torch.float32, got {dtype!r}"
+    )
 
 
 def mean_fan_in(edges: Tensor) -> float:
@@ -228,6 +250,11 @@ def _checked_weight(linear: nn.Linear) -> Tensor:
         name = f"{type(linear).__module__}.{type(linear).__qualname__}"
         raise StructuredLayersError(f"from_linear needs a torch.nn.Linear, got a {name}")
     weight = linear.weight.detach()
+    if not weight.is_floating_point():
+        raise StructuredLayersError(
+            f"from_linear needs real floating-point weights, got {weight.dtype}; convert the layer "
+            "to such a type first"
+        )
     if weight.is_meta or not bool(weight.isfinite().all()):
         found = "on the meta device" if weight.is_meta else "NaN or infinite in places"
         raise StructuredLayersError(
@@ -235,3 +262,29 @@ def _checked_weight(linear: nn.Linear) -> Tensor:
             "initialise or load the layer first"
         )
     return weight
+
+
+def _check_finite(parameter: Tensor) -> None:
+    if not bool(parameter.isfinite().all()):
+        raise StructuredLayersError(
+            f"from_linear needs values that {parameter.dtype} can hold, but those nearest to the "
+            "weights of the layer are too large; convert the layer to a wider type first"
+        )
+
+
+def _check_structure(cls: type[StructuredLinear], structure: Mapping[str, Any]) -> None:
+    """Refuse keywords that neither the fit of a class nor, behind it, its constructor takes."""
+    fit = inspect.signature(cls._nearest).parameters.values()
+    accepted = {p.name: p for p in fit if p.kind is inspect.Parameter.KEYWORD_ONLY}
+    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in fit):
+        own = inspect.signature(cls).parameters
+        if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in own.values()):
+            return
+        common = inspect.signature(StructuredLinear).parameters
+        accepted |= {name: p for name, p in own.items() if name not in common}
+    unknown = sorted(structure.keys() - accepted.keys())
+    if unknown:
+        takes = f"the keywords {', '.join(sorted(accepted))}" if accepted else "no keywords"
+        raise StructuredLayersError(
+            f"{cls.__name__}.from_linear takes {takes} besides the layer; got {', '.join(unknown)}"
+        )

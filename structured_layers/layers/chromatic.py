@@ -211,8 +211,9 @@ class ChromaticLinear(StructuredLinear):
     def reset_parameters(self) -> None:
         """Draw the palette anew for the mean fan-in of its layers, and the layer's own bias.
 
-        A scale becomes the one that gives this layer ``nn.Linear``'s output variance. While colours
-        are learned, the shadow is drawn and the palette starts at its quantiles.
+        A scale becomes the one that gives this layer ``nn.Linear``'s output variance. Colours stay
+        as they are; after ``to_empty`` they have to be loaded or written first. While colours are
+        learned, the shadow is drawn and the palette starts at its quantiles.
         """
         self._reset_bias()
         if self.shadow is not None:
@@ -235,9 +236,15 @@ class ChromaticLinear(StructuredLinear):
 
     @classmethod
     def _nearest(
-        cls, weight: Tensor, *args: Any, **structure: Any
+        cls,
+        weight: Tensor,
+        *args: Any,
+        palette: Palette | int | None = None,
+        num_colors: int | None = None,
+        colors: Tensor | None = None,
+        learn_colors: bool = False,
     ) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        return fit_chromatic(weight, **structure)
+        return fit_chromatic(weight, palette, num_colors, colors, learn_colors)
 
 
 def _placement(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -37,10 +38,12 @@ def fit_chromatic(
     Raises:
         StructuredLayersError: if the number of colours is missing, double or wrong.
     """
-    palette = _one_palette(palette, num_colors, colors)
+    shape = (weight.shape[0], weight.shape[1])
+    palette = _one_palette(palette, num_colors, colors, shape)
     if learn_colors:
         return _learning_start(weight, palette, colors)
-    shape = (weight.shape[0], weight.shape[1])
+    if colors is None and not bool(weight.any()):
+        return _zero_start(palette, shape)
     if isinstance(palette, Palette):
         if colors is not None:
             colors = check_colors(colors, palette.num_colors, shape).cpu()
@@ -52,6 +55,15 @@ def fit_chromatic(
     colors = check_colors(colors, palette, shape).cpu()
     values = group_means(weight, colors, palette)
     return {"palette": palette, "colors": colors}, {"values": values}
+
+
+def _zero_start(palette: Palette | int, shape: tuple[int, int]) -> Fit:
+    """Return a zero weight of random colours; nearest ones would be one colour for ever."""
+    if isinstance(palette, Palette):
+        palette.keep()
+        return {"palette": palette, "scale": 0.0}, {}
+    palette = check_num_colors(palette, shape)
+    return {"palette": palette}, {"values": torch.zeros(palette, dtype=torch.float64)}
 
 
 def _learning_start(weight: Tensor, palette: Palette | int, colors: Tensor | None) -> Fit:
@@ -72,13 +84,18 @@ def _fit_to_palette(
 
 
 def _one_palette(
-    palette: Palette | int | None, num_colors: int | None, colors: Tensor | None
+    palette: Palette | int | None,
+    num_colors: int | None,
+    colors: Tensor | None,
+    shape: tuple[int, int],
 ) -> Palette | int:
     given = [choice for choice in (palette, num_colors) if choice is not None]
+    if isinstance(colors, Tensor) and colors.is_meta:
+        raise StructuredLayersError("from_linear needs the colors, got some on the meta device")
     if len(given) == 1:
         return given[0]
-    if not given and isinstance(colors, Tensor) and colors.numel():
-        return max(1, int(colors.max()) + 1)
+    if not given and colors is not None:
+        return max(1, int(check_colors(colors, math.prod(shape), shape).max()) + 1)
     raise StructuredLayersError(
         "from_linear needs either palette (a Palette or a number of colours) or num_colors, "
         f"got palette={palette!r} and num_colors={num_colors!r}"

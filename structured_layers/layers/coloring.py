@@ -10,6 +10,10 @@ from torch import Tensor
 
 from structured_layers.errors import StructuredLayersError
 
+from .base import as_integer
+
+COLOR_TYPES = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+
 
 def chromatic(values: Tensor, colors: Tensor) -> Tensor:
     """Return the matrix ``W[i, j] = values[colors[i, j]]``, with 0 where the colour is -1.
@@ -39,16 +43,17 @@ def chromatic(values: Tensor, colors: Tensor) -> Tensor:
 
 def check_num_colors(num_colors: int, shape: tuple[int, int]) -> int:
     """Return the number of colours of a private palette if it suits a weight of ``shape``."""
-    if isinstance(num_colors, bool) or not isinstance(num_colors, int):
+    count = as_integer(num_colors)
+    if count is None:
         raise StructuredLayersError(
             f"palette must be a Palette or an integer number of colours, got {num_colors!r}"
         )
-    if not 1 <= num_colors <= math.prod(shape):
+    if not 1 <= count <= math.prod(shape):
         raise StructuredLayersError(
             f"num_colors must be between 1 and {math.prod(shape)} (= in_features × out_features), "
-            f"got {num_colors}; use nn.Linear for an unshared layer"
+            f"got {count}; use nn.Linear for an unshared layer"
         )
-    return num_colors
+    return count
 
 
 def check_colors(colors: Tensor, num_colors: int, shape: tuple[int, int]) -> Tensor:
@@ -57,10 +62,10 @@ def check_colors(colors: Tensor, num_colors: int, shape: tuple[int, int]) -> Ten
         raise StructuredLayersError(
             f"colors must be an integer tensor of shape {shape}, got a {type(colors).__name__}"
         )
-    if colors.shape != shape or colors.is_floating_point() or colors.dtype == torch.bool:
+    if colors.shape != shape or colors.dtype not in COLOR_TYPES:
         raise StructuredLayersError(
-            f"colors must be an integer tensor of shape {shape} (= out_features, in_features), "
-            f"got {colors.dtype} of shape {tuple(colors.shape)}"
+            f"colors must be an integer tensor of shape {shape} (= out_features, in_features), of "
+            f"uint8 or a signed type, got {colors.dtype} of shape {tuple(colors.shape)}"
         )
     low, high = (-1, 0) if colors.is_meta else (int(colors.min()), int(colors.max()))
     if low < -1 or high >= num_colors:

@@ -11,13 +11,12 @@ from torch import Tensor, nn
 
 from structured_layers.errors import StructuredLayersError
 
-from .base import StructuredLinear
+from .base import StructuredLinear, as_integer
 from .dispatch import Work, fft_is_faster, fft_is_possible, transform_points
 from .displacement_families import (
     FAMILIES,
     FFT_FAMILIES,
     chebyshev_nodes,
-    family_nodes,
     interlaced_nodes,
     low_displacement_rank,
     low_displacement_rank_product,
@@ -27,7 +26,8 @@ from .displacement_fit import fit_generators
 from .fft_products import toeplitz_like_lengths
 
 # The dense weight in units of building a Toeplitz matrix of its size, the FFT in units of the calls
-# of a Toeplitz product; fitted by benchmarks/fft_crossover.py.
+# of a Toeplitz product. One set for both modes, chosen by hand: at ranks 1 to 5 the building
+# lies between what benchmarks/fft_crossover.py fits for training and for evaluation.
 BUILD = 8.0
 BUILD_PER_RANK = 3.0
 CALLS = 0.6
@@ -40,7 +40,7 @@ class LowDisplacementRankLinear(StructuredLinear):
     .. math:: A W - W B = G^\top H, \qquad
         G \in \mathbb{R}^{r \times \text{out}}, \; H \in \mathbb{R}^{r \times \text{in}}
 
-    with fixed sparse A and B that make the family:
+    with fixed sparse A and B that follow from the sizes and make the family:
 
     - ``toeplitz``: A = Z_1, B = Z_0, the shifts down with and without wrap. Rank 2 holds every
       Toeplitz matrix and every inverse of one.
@@ -69,17 +69,16 @@ class LowDisplacementRankLinear(StructuredLinear):
     Attributes:
         values: ``(rank, out_features + in_features)``, the columns of G and H side by side;
             ``toeplitz_hankel`` has ``2 * rank`` rows, the Toeplitz-like summand first.
-        row_nodes: buffer ``(out_features,)`` of ``vandermonde`` and ``cauchy``.
-        column_nodes: buffer ``(in_features,)`` of ``cauchy``.
         bias: ``(out_features,)``, or None.
 
     ``from_linear(linear, rank=..., family=...)`` fits the generators by alternating least squares.
-    The result is a local optimum: closer than the zero matrix and than the truncated singular value
-    decomposition of the displacement, but not always the nearest.
+    The result is a local optimum: closer than the zero matrix, but not always the nearest. Both
+    generators of a pair get the same norm. From a weight of zeros H becomes zero and G is drawn, so
+    that the layer can learn.
 
     Raises:
-        StructuredLayersError: if the rank is not between 1 and the smaller size, or the family is
-            unknown.
+        StructuredLayersError: if the rank is not between 1 and the smaller size, if the family is
+            unknown, or if ``from_linear`` finds nothing closer than the zero matrix.
 
     Examples:
         >>> layer = LowDisplacementRankLinear(17, 41, rank=2)
@@ -111,16 +110,13 @@ class LowDisplacementRankLinear(StructuredLinear):
         num_rows = 2 * self.rank if family == "toeplitz_hankel" else self.rank
         shape = (num_rows, sum(sizes))
         self.values = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
-        for name, nodes in family_nodes(family, *sizes).items():
-            placed = nodes.to(self.values) if nodes.is_floating_point() else nodes
-            self.register_buffer(name, placed.to(self.values.device))
         self.reset_parameters()
 
     def weight_from(
         self, parameters: Mapping[str, Tensor], buffers: Mapping[str, Tensor]
     ) -> Tensor:
         """Return the dense weight ``(*batch, out, in)`` for values ``(*batch, rank, out + in)``."""
-        return low_displacement_rank(parameters["values"], self.out_features, self.family, buffers)
+        return low_displacement_rank(parameters["values"], self.out_features, self.family)
 
     def forward(self, input: Tensor) -> Tensor:
         """Map ``(*, in_features)`` to ``(*, out_features)``, by FFT where that is faster."""
@@ -173,8 +169,16 @@ class LowDisplacementRankLinear(StructuredLinear):
     ) -> tuple[dict[str, Any], dict[str, Tensor]]:
         sizes = (weight.shape[0], weight.shape[1])
         rank, family = _check_rank(rank, sizes), _check_family(family)
-        values = fit_generators(weight, rank, family)
-        return {"rank": rank, "family": family}, {"values": values}
+        structure = {"rank": rank, "family": family}
+        if bool(weight.any()):
+            return structure, {"values": fit_generators(weight, rank, family)}
+        # Where both generators are zero, so is every gradient.
+        out_features, in_features = sizes
+        placement: dict[str, Any] = {"device": weight.device, "dtype": weight.dtype}
+        drawn = cls(in_features, out_features, rank=rank, family=family, **placement)
+        values = drawn.values.detach()
+        values[:, out_features:] = 0
+        return structure, {"values": values}
 
 
 def _check_family(family: str) -> str:
@@ -184,13 +188,10 @@ def _check_family(family: str) -> str:
 
 
 def _check_rank(rank: int, sizes: tuple[int, int]) -> int:
-    if (
-        isinstance(rank, bool)
-        or not hasattr(rank, "__index__")
-        or rank not in range(1, min(sizes) + 1)
-    ):
+    size = as_integer(rank)
+    if size is None or size not in range(1, min(sizes) + 1):
         raise StructuredLayersError(
             f"rank must be an integer between 1 and {min(sizes)} (= the smaller of in_features and "
             f"out_features), got {rank!r}; use nn.Linear for a layer of full rank and more"
         )
-    return int(rank)
+    return size

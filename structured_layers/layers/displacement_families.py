@@ -20,7 +20,6 @@ built, which is why the ranks are summed one by one and not by a matrix product.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -84,13 +83,13 @@ def vandermonde_like(left: Tensor, right: Tensor, row_nodes: Tensor) -> Tensor:
     Args:
         left: (*batch, rank, out).
         right: (*batch, rank, in).
-        row_nodes: (*batch, out) or (out,), the nodes v.
+        row_nodes: (out,), the nodes v.
 
     Returns:
         (*batch, out, in), with diag(v) W - W Z_0 of the rank of the generators.
     """
     exponents = torch.arange(right.shape[-1], device=left.device)
-    powers = row_nodes.unsqueeze(-1) ** exponents  # (*batch, out, in)
+    powers = row_nodes.unsqueeze(-1) ** exponents  # (out, in)
     products = _sum_over_rank(left.unsqueeze(-1), right.unsqueeze(-2))
     return powers * (powers * products).cumsum(-1).flip(-1)
 
@@ -101,8 +100,8 @@ def cauchy_like(left: Tensor, right: Tensor, row_nodes: Tensor, column_nodes: Te
     Args:
         left: (*batch, rank, out).
         right: (*batch, rank, in).
-        row_nodes: (*batch, out) or (out,), the nodes s.
-        column_nodes: (*batch, in) or (in,), the nodes t, none of them among s.
+        row_nodes: (out,), the nodes s.
+        column_nodes: (in,), the nodes t, none of them among s.
 
     Returns:
         (*batch, out, in), with diag(s) W - W diag(t) = leftᵀ right.
@@ -119,7 +118,9 @@ def _sum_over_rank(left: Tensor, right: Tensor) -> Tensor:
     return total
 
 
-def chebyshev_nodes(count: int) -> Tensor:
+def chebyshev_nodes(
+    count: int, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float64
+) -> Tensor:
     """Return ``count`` Chebyshev nodes in (-1, 1), none of them 0.
 
     An odd number of nodes is taken from those of the next even order: the node 0 would cut an
@@ -127,16 +128,20 @@ def chebyshev_nodes(count: int) -> Tensor:
 
     Args:
         count: how many.
+        device: where they are computed.
+        dtype: float32 or float64; in half precision many of them would fall together.
 
     Returns:
-        (count,) float64, descending.
+        (count,), descending.
     """
     order = count + count % 2
-    places = torch.arange(count, dtype=torch.float64, device="cpu") + 0.5
+    places = torch.arange(count, dtype=dtype, device=device) + 0.5
     return torch.cos(math.pi * places / order)
 
 
-def interlaced_nodes(out_features: int, in_features: int) -> tuple[Tensor, Tensor]:
+def interlaced_nodes(
+    out_features: int, in_features: int, *, device: torch.device | str = "cpu"
+) -> tuple[Tensor, Tensor]:
     """Return even row nodes and odd column nodes, the fewer ones spread among the others.
 
     Integers, because they stay apart in every floating-point type.
@@ -144,6 +149,7 @@ def interlaced_nodes(out_features: int, in_features: int) -> tuple[Tensor, Tenso
     Args:
         out_features: number of row nodes.
         in_features: number of column nodes.
+        device: where they are computed.
 
     Returns:
         (out,) and (in,), both int64 and ascending.
@@ -153,15 +159,16 @@ def interlaced_nodes(out_features: int, in_features: int) -> tuple[Tensor, Tenso
         (tensor([0, 2, 4, 6]), tensor([1, 5]))
     """
     size = max(out_features, in_features)
-    rows = torch.arange(out_features, device="cpu") * size // out_features
-    columns = torch.arange(in_features, device="cpu") * size // in_features
+    rows = torch.arange(out_features, device=device) * size // out_features
+    columns = torch.arange(in_features, device=device) * size // in_features
     return 2 * rows, 2 * columns + 1
 
 
-def low_displacement_rank(
-    values: Tensor, out_features: int, family: str, nodes: Mapping[str, Tensor]
-) -> Tensor:
+def low_displacement_rank(values: Tensor, out_features: int, family: str) -> Tensor:
     """Return the matrix of a family that has the generators ``values``.
+
+    The nodes follow from the sizes and are computed anew, at least in single precision, so that
+    they are the same whatever type the values have or had.
 
     Args:
         values: (*batch, rank, out + in), in each row a generator g of the outputs and one h of the
@@ -169,13 +176,12 @@ def low_displacement_rank(
             the second the Hankel-like one.
         out_features: number of rows of the matrix.
         family: one of :data:`FAMILIES`.
-        nodes: what :func:`family_nodes` returns.
 
     Returns:
         (*batch, out, in).
     """
     if values.dtype in (torch.float16, torch.bfloat16):  # long sums lose what these can hold
-        exact = low_displacement_rank(values.float(), out_features, family, nodes)
+        exact = low_displacement_rank(values.float(), out_features, family)
         return exact.to(values.dtype)
     left, right = values[..., :out_features], values[..., out_features:]
     match family:
@@ -185,13 +191,16 @@ def low_displacement_rank(
             return hankel_like(left, right)
         case "toeplitz_hankel":
             first, second = values.chunk(2, dim=-2)
-            return low_displacement_rank(
-                first, out_features, "toeplitz", nodes
-            ) + low_displacement_rank(second, out_features, "hankel", nodes)
+            return low_displacement_rank(first, out_features, "toeplitz") + low_displacement_rank(
+                second, out_features, "hankel"
+            )
         case "vandermonde":
-            return vandermonde_like(left, right, nodes["row_nodes"])
+            nodes = chebyshev_nodes(out_features, device=values.device, dtype=values.dtype)
+            return vandermonde_like(left, right, nodes)
         case _:
-            return cauchy_like(left, right, nodes["row_nodes"], nodes["column_nodes"])
+            in_features = right.shape[-1]
+            rows, columns = interlaced_nodes(out_features, in_features, device=values.device)
+            return cauchy_like(left, right, rows, columns)
 
 
 def low_displacement_rank_product(
@@ -217,13 +226,3 @@ def low_displacement_rank_product(
     if family == "hankel":
         right, input = right.flip(-1), input.flip(-1)
     return toeplitz_like_product(left, right, input)
-
-
-def family_nodes(family: str, out_features: int, in_features: int) -> dict[str, Tensor]:
-    """Return the fixed nodes of a family by name, on the CPU; empty for those without."""
-    if family == "vandermonde":
-        return {"row_nodes": chebyshev_nodes(out_features)}
-    if family == "cauchy":
-        rows, columns = interlaced_nodes(out_features, in_features)
-        return {"row_nodes": rows, "column_nodes": columns}
-    return {}

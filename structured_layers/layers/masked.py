@@ -63,6 +63,7 @@ class MaskedLinear(StructuredLinear):
         values: ``(out_features, in_features)``, one value for each possible edge.
         mask: ``(out_features, in_features)`` bool. A buffer, and the only discrete structure,
             unless the mask is learned: then it follows from the values and is no topology.
+            ``reset_parameters`` leaves it alone; after ``to_empty``, load it or write to it first.
         num_edges: how many edges a learned mask keeps, else None.
         bias: ``(out_features,)``, or None.
 

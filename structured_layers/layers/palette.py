@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from .base import StructuredLinear, check_size
+from .base import StructuredLinear, check_dtype, check_size
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -55,6 +57,7 @@ class Palette:
     ) -> None:
         """Allocate and draw the values."""
         size = check_size("num_colors", num_colors)
+        check_dtype(dtype)
         self.values = nn.Parameter(torch.empty(size, device=device, dtype=dtype))
         self._fan_ins: list[float] = []
         self._unit_draw: Tensor | None = None
@@ -92,6 +95,17 @@ class Palette:
     def keep(self) -> None:
         """Never rescale the present values, because something was fitted to them."""
         self._unit_draw = None
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Keep the present values while layers join; after an error it is as if none had."""
+        unit_draw, fan_ins = self._unit_draw, list(self._fan_ins)
+        self.keep()
+        try:
+            yield
+        except BaseException:
+            self._unit_draw, self._fan_ins = unit_draw, fan_ins
+            raise
 
     def _scaled(self, unit_draw: Tensor) -> Tensor:
         return unit_draw / math.sqrt(self.mean_fan_in)

@@ -115,10 +115,10 @@ class SoftMaskedLinear(StructuredLinear):
     ) -> None:
         """Allocate and draw values and logits."""
         super().__init__(in_features, out_features, bias, device=device, dtype=dtype)
-        self.temperature = _check_temperature(temperature)
-        self.initial_density = _check_density(initial_density)
         shape = (self.out_features, self.in_features)
         self.values = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
+        self.temperature = _check_temperature(temperature, self.values.dtype)
+        self.initial_density = _check_density(initial_density)
         self.logits = nn.Parameter(torch.empty_like(self.values))
         self.reset_parameters()
 
@@ -184,25 +184,32 @@ class SoftMaskedLinear(StructuredLinear):
     def _nearest(
         cls, weight: Tensor, *args: Any, **structure: Any
     ) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        temperature = _check_temperature(structure.get("temperature", 0.01))
+        temperature = _check_temperature(structure.get("temperature", 0.01), weight.dtype)
         density = _check_density(structure.get("initial_density", 0.5))
         order = weight.abs().flatten().argsort(descending=True, stable=True)
         is_open = torch.zeros_like(order, dtype=torch.bool)
         is_open[order[: max(1, round(density * len(order)))]] = True
-        start = temperature * FARTHEST_START
-        logits = torch.where(is_open, start, -start).to(weight).view_as(weight)
+        start = weight.new_tensor(temperature * FARTHEST_START)
+        logits = torch.where(is_open, start, -start).view_as(weight)
         return structure, {
             "values": weight / soft_mask(logits.abs(), temperature),
             "logits": logits,
         }
 
 
-def _check_temperature(temperature: float) -> float:
+def _check_temperature(temperature: float, dtype: torch.dtype) -> float:
     is_number = isinstance(temperature, (int, float)) and not isinstance(temperature, bool)
     if not is_number or not 0 < temperature < math.inf:
         raise StructuredLayersError(
             f"temperature must be a positive number, got {temperature!r}; 0.01 makes nearly binary "
             "gates"
+        )
+    # The first logits lie up to FARTHEST_START temperatures from zero, and must not round to it.
+    smallest, largest = torch.finfo(dtype).tiny, torch.finfo(dtype).max / FARTHEST_START
+    if not smallest <= temperature <= largest:
+        raise StructuredLayersError(
+            f"temperature must lie between {smallest:.3g} and {largest:.3g} for logits of "
+            f"{dtype}, got {temperature!r}; 0.01 makes nearly binary gates"
         )
     return float(temperature)
 

@@ -131,8 +131,9 @@ def largest_edges(values: Tensor, num_edges: int) -> Tensor:
     """
     sizes = values.detach().abs().flatten(-2)
     chosen = sizes.topk(num_edges, dim=-1, sorted=False).indices  # (*batch, num_edges)
-    mask = torch.zeros_like(sizes, dtype=torch.bool).scatter(-1, chosen, True)
-    return mask.view(values.shape)
+    # Ones of the values' type: torch.jit.trace and the older ONNX exporter scatter no bools.
+    marks = torch.zeros_like(sizes).scatter(-1, chosen, 1.0)
+    return (marks > 0).view(values.shape)
 
 
 def learned_masked(values: Tensor, num_edges: int) -> Tensor:

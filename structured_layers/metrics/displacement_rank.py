@@ -32,7 +32,7 @@ def displacement_rank(
         threshold: entries of A·W − W·B of a smaller absolute value become 0, as in the papers; 0
             keeps all.
         tolerance: singular values up to this one count as zero; by default the largest one times
-            the rounding error of double precision and the larger size.
+            the rounding error of the weight's own type and the larger size.
 
     Raises:
         StructuredLayersError: for anything that is no finite matrix, unknown operators, or negative
@@ -47,13 +47,13 @@ def displacement_rank(
         Song et al., Reinforcement Learning with Chromatic Networks, 2019, for operators and
         rounding; Kailath, Kung & Morf, Displacement Ranks of Matrices, 1979.
     """
-    weight = _checked_matrix("weight", weight)
+    weight, precision = _checked_matrix("weight", weight), _precision(weight)
     _check_not_negative("threshold", threshold)
     left, right = _operators(operators, weight.shape[0], weight.shape[1])
     displaced = left @ weight - weight @ right
     displaced = torch.where(displaced.abs() < threshold, 0.0, displaced)
     if tolerance is None:
-        return int(torch.linalg.matrix_rank(displaced))
+        return int(torch.linalg.matrix_rank(displaced, rtol=precision * max(weight.shape)))
     _check_not_negative("tolerance", tolerance)
     return int(torch.linalg.matrix_rank(displaced, atol=tolerance, rtol=0.0))
 
@@ -91,6 +91,11 @@ def _checked_matrix(name: str, matrix: Tensor, size: int | None = None) -> Tenso
     if not bool(matrix.isfinite().all()):
         raise StructuredLayersError(f"{name} must be finite, but has NaN or infinite entries")
     return matrix
+
+
+def _precision(weight: Tensor) -> float:
+    """Return the relative rounding error of a weight; integers have only that of the arithmetic."""
+    return torch.finfo(weight.dtype if weight.is_floating_point() else torch.float64).eps
 
 
 def _check_not_negative(name: str, value: float) -> None:

@@ -146,4 +146,10 @@ def _checked(colors: Tensor | ArrayLike) -> Colors:
 def _to_array(colors: Tensor | ArrayLike) -> NDArray[np.generic]:
     if isinstance(colors, Tensor):
         return np.asarray(colors.detach().cpu().numpy())
-    return np.asarray(colors)
+    try:
+        return np.asarray(colors)
+    except ValueError as error:
+        raise StructuredLayersError(
+            "a colouring must be a tensor or array of integers, got a sequence whose parts differ "
+            "in length; give every row the same number of edges"
+        ) from error
