@@ -139,8 +139,8 @@ def returns_row(group: list[Record]) -> tuple[str, ...]:
         first["env"],
         first["structure"],
         ", ".join(str(size) for size in first["hidden"]) or "none (linear)",
-        f"{first['weights']:,} of {first['edges']:,}",
-        f"{first['compression']:.1%}",
+        f"{first['weights']:,} of {first['dense_weights']:,}",
+        f"{first['paper_compression']:.1%}",
         "; ".join(returns),
         "; ".join(f"{number:,}" for number in steps),
         f"one ({seeds})" if len(group) == 1 else f"{len(group)} ({seeds})",
@@ -213,7 +213,7 @@ def origin(record: Record) -> list[str]:
 
 def facts(record: Record) -> list[str]:
     size = (
-        f"{record['weights']:,} weights, {record['biases']:,} biases, {record['bits']:,} bits as "
+        f"{record['weights']:,} weights, {record['biases']:,} biases, {record['bits']['paper']:,} bits as "
         "the papers count them"
     )
     return [

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from structured_layers import CirculantLinear
+from structured_layers import CirculantLinear, StructuredLayersError
 from structured_layers.layers.circulant import circulant
 
 
@@ -25,5 +25,7 @@ def test_a_rectangle_is_cut_from_the_square(out: int, width: int) -> None:
 
 
 def test_from_linear_refuses_structure_that_it_does_not_have() -> None:
-    with pytest.raises(TypeError, match="unexpected keyword argument 'mask'"):
+    with pytest.raises(
+        StructuredLayersError, match="takes no keywords besides the layer; got mask"
+    ):
         CirculantLinear.from_linear(torch.nn.Linear(2, 2), mask=None)
