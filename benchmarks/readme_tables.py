@@ -213,8 +213,8 @@ def origin(record: Record) -> list[str]:
 
 def facts(record: Record) -> list[str]:
     size = (
-        f"{record['weights']:,} weights, {record['biases']:,} biases, {record['bits']['paper']:,} bits as "
-        "the papers count them"
+        f"{record['weights']:,} weights, {record['biases']:,} biases, "
+        f"{record['bits']['paper']:,} bits as the papers count them"
     )
     return [
         f"Seed {record['seed']}, {record['env_steps']:,} environment steps, "

@@ -14,7 +14,13 @@ import torch
 from machine import ROOT
 from torch import Tensor
 
-from structured_layers import ChromaticLinear, LowDisplacementRankLinear
+from structured_layers import (
+    ChromaticLinear,
+    LowDisplacementRankLinear,
+    SoftMaskedLinear,
+    UnitActivations,
+)
+from structured_layers.layers.activations import KINDS
 from structured_layers.layers.circulant import circulant
 from structured_layers.layers.hankel import hankel
 from structured_layers.layers.toeplitz import toeplitz
@@ -56,6 +62,53 @@ def draw_displacement(path: Path) -> None:
     save_figure(figure, path)
 
 
+def draw_gates(path: Path) -> None:
+    """Draw a soft-masked weight: the values, the gates, and their product."""
+    layer = SoftMaskedLinear(IN_FEATURES, OUT_FEATURES)
+    gates = torch.sigmoid(layer.logits.detach() / layer.temperature)
+    figure = new_figure(9.6, 2.4)
+    parts = {"values V": layer.values.detach(), "gates σ(S/α)": gates, "W": layer.weight.detach()}
+    for ax, (title, matrix) in zip(figure.subplots(1, 3), parts.items(), strict=True):
+        limit = float(matrix.abs().max())
+        ax.imshow(matrix, cmap="RdBu", vmin=-limit, vmax=limit)
+        ax.set(xticks=[], yticks=[], title=title)
+    save_figure(figure, path)
+
+
+def draw_functions(path: Path) -> None:
+    """Draw the eleven functions that a unit may have."""
+    figure = new_figure(9.6, 4.2)
+    inputs = torch.linspace(-3, 3, 601)
+    axes = figure.subplots(2, 6, sharex=True).flatten()
+    for number, (ax, name) in enumerate(zip(axes, KINDS, strict=False)):
+        units = UnitActivations(1, torch.tensor([number]))
+        ax.plot(inputs, units(inputs[:, None])[:, 0])
+        ax.set(title=name, ylim=(-3, 3))
+        ax.grid(alpha=0.3)
+    axes[-1].set_axis_off()
+    save_figure(figure, path)
+
+
+def draw_skips(path: Path) -> None:
+    """Draw which values each group of a SkipMLP sees."""
+    groups = {"hidden 1": 4, "hidden 2": 3, "outputs": 2}
+    sources = IN_FEATURES - 4
+    edges = torch.full((sum(groups.values()), sources + 4 + 3), torch.nan)
+    row, seen = 0, sources
+    for number, size in enumerate(groups.values()):
+        edges[row : row + size, :seen] = number
+        row, seen = row + size, seen + size
+    figure = new_figure(6.4, 3.2)
+    ax = figure.add_subplot()
+    ax.imshow(edges, cmap="Set2", vmin=0, vmax=7)
+    for place in (sources, sources + 4):
+        ax.axvline(place - 0.5, color="black", linewidth=1)
+    ax.set_xticks([2.5, 7.5, 11], [f"{sources} inputs", "hidden 1", "hidden 2"])
+    ax.set_yticks([1.5, 5, 7.5], list(groups))
+    ax.set(xlabel="from", ylabel="to")
+    save_figure(figure, path)
+
+
 def main() -> None:
     """Draw all pictures."""
     torch.manual_seed(0)
@@ -72,6 +125,9 @@ def main() -> None:
     kept = torch.where(mask, mask.flatten().cumsum(0).view(sizes) - 1.0, torch.nan)
     draw_shared([kept], ASSETS / "structure_masked.png")
     draw_displacement(ASSETS / "structure_displacement.png")
+    draw_gates(ASSETS / "structure_soft_masked.png")
+    draw_functions(ASSETS / "structure_activations.png")
+    draw_skips(ASSETS / "structure_skip_mlp.png")
 
 
 if __name__ == "__main__":
