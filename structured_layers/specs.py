@@ -76,7 +76,7 @@ class NetworkSpec:
         if self.num_colors is not None and self.num_colors > self.num_edges:
             raise StructuredLayersError(
                 f"num_colors must be between 1 and {self.num_edges}, the number of edges of this "
-                f"network, got {self.num_colors}; use layer='dense' for an unshared network"
+                f"network, got {self.num_colors}; take a dense network if nothing is to be shared"
             )
 
     @property

@@ -88,12 +88,7 @@ class PolicyProblem(Problem):
         capacity: int = 40,
     ) -> None:
         """Make one simulator, which tells the spaces, and check that the network fits it."""
-        if num_episodes < 1:
-            raise StructuredLayersError(f"num_episodes must be at least 1, got {num_episodes}")
-        if num_actors < 0 or (seed is not None and seed < 0):
-            raise StructuredLayersError(
-                f"num_actors and seed must be at least 0, got {num_actors} and {seed}"
-            )
+        _check_counts(num_episodes, num_actors, seed)
         self.num_parameters = sum(p.numel() for p in network.parameters())
         self.search_space = search_space
         super().__init__(
@@ -286,3 +281,12 @@ class PolicyProblem(Problem):
         self.env_steps = int(state["env_steps"])
         if self.normalizer is not None:
             self.normalizer.load_state_dict(state["normalizer"])
+
+
+def _check_counts(num_episodes: int, num_actors: int, seed: int | None) -> None:
+    if num_episodes < 1:
+        raise StructuredLayersError(f"num_episodes must be at least 1, got {num_episodes}")
+    if num_actors < 0 or (seed is not None and seed < 0):
+        raise StructuredLayersError(
+            f"num_actors and seed must be at least 0, got {num_actors} and {seed}"
+        )
