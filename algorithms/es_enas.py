@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Unpack
 
 from evotorch import Problem
 from torch import Tensor
 
 from structured_layers.errors import StructuredLayersError
 
+from .baselines import Baseline, StructureBaseline
 from .controllers import Controller
-from .evolution_strategy import GradientSensing
+from .evolution_strategy import WeightSearch
+from .gradient_sensing import SensingOptions
 
 
-class ESENAS(GradientSensing):
+class ESENAS(WeightSearch):
     """Search for weights and structure at once, at the cost of the search for the weights.
 
     One generation: draw ε_i ~ N(0, I) and independent structures m_i⁺, m_i⁻ from the controller,
@@ -25,19 +27,15 @@ class ESENAS(GradientSensing):
         problem: a problem whose solutions are d weights followed by K decisions, as a
             ``PolicyProblem`` with a ``search_space`` has them.
         controller: who proposes; which one it is does not matter here.
-        popsize: perturbed candidates per generation, an even number 2N.
+        popsize: perturbed candidates per generation: 2N, or N with another estimator.
         center_init: θ at the start, (d,); None draws it as the problem draws solutions.
-        stdev_init: σ.
-        center_learning_rate: step size of the optimizer.
-        optimizer: ``"adam"``, ``"sgd"`` or ``"clipup"``, EvoTorch's.
-        optimizer_config: further arguments of the optimizer.
-        ranking_method: ``"raw"``, ``"centered"`` (ranks) or ``"std"`` (divided by the standard
-            deviation, as in ARS).
-        estimator: ``"antithetic"``.
-        directions: ``"gaussian"``.
         num_center_evaluations: extra evaluations of θ with the controller's best structure; None is
-            N, as in the paper.
+            half of ``popsize``, as in the paper.
+        baseline: ``"structure"`` subtracts from each fitness what a
+            :class:`~structured_layers.algorithms.baselines.StructureBaseline` has learned about its
+            structure; one's own ``Baseline``; None subtracts nothing.
         seed: of the search's own generator; None draws one. The controller has its own.
+        **options: as in :class:`ES`. With ``optimizer="cmaes"`` CMA-ES moves the weights.
 
     Reference:
         Song et al., ES-ENAS, 2021 (arXiv 2101.07415), Algorithm 1 and C.4.
@@ -50,15 +48,10 @@ class ESENAS(GradientSensing):
         *,
         popsize: int = 100,
         center_init: Tensor | None = None,
-        stdev_init: float = 0.1,
-        center_learning_rate: float = 0.01,
-        optimizer: str = "adam",
-        optimizer_config: Mapping[str, Any] | None = None,
-        ranking_method: str = "std",
-        estimator: str = "antithetic",
-        directions: str = "gaussian",
         num_center_evaluations: int | None = None,
+        baseline: str | Baseline | None = None,
         seed: int | None = None,
+        **options: Unpack[SensingOptions],
     ) -> None:
         """Set up the search; nothing is evaluated yet."""
         num_weights = _num_weights(problem, controller)
@@ -74,17 +67,12 @@ class ESENAS(GradientSensing):
             problem,
             popsize=popsize,
             center_init=center_init,
-            stdev_init=stdev_init,
-            center_learning_rate=center_learning_rate,
-            optimizer=optimizer,
-            optimizer_config=optimizer_config,
-            ranking_method=ranking_method,
-            estimator=estimator,
-            directions=directions,
             num_center_evaluations=popsize // 2
             if num_center_evaluations is None
             else num_center_evaluations,
+            baseline=_baseline(baseline, controller),
             seed=seed,
+            options=options,
         )
 
     def _status_getters(self) -> dict[str, Any]:
@@ -114,6 +102,16 @@ class ESENAS(GradientSensing):
         """Continue from what :meth:`state_dict` returned."""
         super().load_state_dict(state)
         self.controller.load_state_dict(state["controller"])
+
+
+def _baseline(baseline: str | Baseline | None, controller: Controller) -> Baseline | None:
+    if baseline == "structure":
+        return StructureBaseline(controller.space)
+    if isinstance(baseline, str):
+        raise StructuredLayersError(
+            f"baseline must be 'structure', a Baseline or None, got {baseline!r}"
+        )
+    return baseline
 
 
 def _num_weights(problem: Problem, controller: Controller) -> int:

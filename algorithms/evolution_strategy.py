@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from evotorch import Problem, SolutionBatch
 from evotorch.algorithms.searchalgorithm import SearchAlgorithm, SinglePopulationAlgorithmMixin
-from evotorch.optimizers import get_optimizer_class
 from torch import Tensor
 
 from structured_layers.errors import StructuredLayersError
 
-from .directions import DIRECTIONS
-from .gradient_estimators import antithetic
-from .optimizer_state import load_optimizer_state_dict, optimizer_state_dict
-from .ranking import RANKING_METHODS
-
-ESTIMATORS = ("antithetic",)
+from .baselines import Baseline, MeanBaseline
+from .covariance_adaptation import CovarianceAdaptation
+from .gradient_sensing import OPTIMIZERS, GradientSensing, SensingOptions, check_choice
+from .search_checks import check_counts, check_fitnesses, check_problem
 
 
-class GradientSensing(SearchAlgorithm, SinglePopulationAlgorithmMixin):
-    """The part that every strategy shares: sensing the gradient and stepping along it.
+class WeightSearch(SearchAlgorithm, SinglePopulationAlgorithmMixin):
+    """The part that every strategy shares: asking for weights, evaluating them, telling.
 
     A subclass says which decisions go with each candidate. See :class:`ES` for the arguments.
     """
@@ -35,39 +31,25 @@ class GradientSensing(SearchAlgorithm, SinglePopulationAlgorithmMixin):
         *,
         popsize: int,
         center_init: Tensor,
-        stdev_init: float,
-        center_learning_rate: float,
-        optimizer: str,
-        optimizer_config: Mapping[str, Any] | None,
-        ranking_method: str,
-        estimator: str,
-        directions: str,
         num_center_evaluations: int,
+        baseline: Baseline | None,
         seed: int | None,
+        options: SensingOptions,
     ) -> None:
-        """Check the arguments and make the optimizer and the generator."""
-        _check_choice("estimator", estimator, ESTIMATORS)
-        _check_choice("directions", directions, tuple(DIRECTIONS))
-        _check_choice("ranking_method", ranking_method, tuple(RANKING_METHODS))
-        _check_choice("optimizer", optimizer, ("adam", "sgd", "clipup"))
-        _check_sizes(popsize, stdev_init, center_learning_rate, num_center_evaluations)
-        problem.ensure_single_objective()
+        """Check the arguments and make the generator and what moves the weights."""
+        check_problem(problem)
+        check_counts(popsize, num_center_evaluations)
         SearchAlgorithm.__init__(self, problem, **self._status_getters())
-        self._popsize, self._num_center_evaluations = popsize, num_center_evaluations
-        self._center = center_init.detach().clone().to(problem.dtype)
-        self._stdev = float(stdev_init)
-        self._shape_fitnesses = RANKING_METHODS[ranking_method]
-        self._draw_directions = DIRECTIONS[directions]
-        self._optimizer = get_optimizer_class(optimizer, optimizer_config)(
-            stepsize=float(center_learning_rate),
-            solution_length=len(self._center),
-            dtype=problem.dtype,
-        )
         self._generator = torch.Generator()
         self._generator.manual_seed(self._generator.seed() if seed is None else seed)
+        center = center_init.detach().clone().to(problem.dtype)
+        self._weights = _weight_optimizer(center, popsize, self._generator, options)
+        self._popsize = popsize
+        # an estimator that compares with the centre evaluates it at least once
+        self._num_center_evaluations = max(num_center_evaluations, int(self._weights.needs_center))
+        self._baseline = baseline
         self._population: SolutionBatch | None = None
         self._center_population: SolutionBatch | None = None
-        self._update_norm = 0.0
         SinglePopulationAlgorithmMixin.__init__(self)
 
     def _status_getters(self) -> dict[str, Any]:
@@ -102,54 +84,63 @@ class GradientSensing(SearchAlgorithm, SinglePopulationAlgorithmMixin):
 
     def center_solution(self) -> Tensor:
         """Return the centre's weights followed by its decisions: (d + K,)."""
-        decisions = self.center_decisions()
-        if decisions is None:
-            return self._center.clone()
-        return torch.cat([self._center, decisions.to(self._center.dtype)])
+        return _solutions(self._weights.center[None], _row(self.center_decisions()))[0].clone()
 
     def _step(self) -> None:
-        noise = self._draw_directions(
-            self._popsize // 2, len(self._center), self._generator, self._center.dtype
-        )  # (N, d)
-        pairs = torch.stack([noise, -noise], dim=1).flatten(0, 1)  # (2N, d): +, −, +, −, …
-        weights = self._center + self._stdev * pairs
-        decisions = self._decisions()
-        fitnesses = self._evaluate(weights, decisions)
-        utilities = self._shape_fitnesses(fitnesses)
-        gradient = antithetic(utilities[0::2], utilities[1::2], noise, self._stdev)
-        self._update(gradient)
+        before = self.state_dict()
+        try:
+            self._generation()
+        except BaseException:
+            self.load_state_dict(before)  # as if the generation had not begun
+            raise
+
+    def _generation(self) -> None:
+        weights = self._weights.ask(self._steps_count)
+        decisions, center_decisions = self._decisions(), _row(self.center_decisions())
+        fitnesses, center_fitnesses = self._evaluate(weights, decisions, center_decisions)
+        residuals = self._residuals(fitnesses, decisions)
+        center_value = None
+        if len(center_fitnesses):
+            center_value = self._residuals(center_fitnesses.mean()[None], center_decisions)[0]
+        self._weights.tell(residuals, center_value)
+        if self._baseline is not None:
+            self._baseline.observe(decisions, fitnesses)
         self._learn(decisions, fitnesses)
 
-    def _evaluate(self, weights: Tensor, decisions: Tensor | None) -> Tensor:
-        """Evaluate the candidates and the centre; return the candidates' fitnesses to maximise."""
-        rows = weights if decisions is None else torch.cat([weights, decisions.to(weights)], dim=1)
-        center = self.center_solution().expand(self._num_center_evaluations, -1)
-        batch = SolutionBatch(self.problem, len(rows) + len(center), empty=True)
-        batch.set_values(torch.cat([rows, center]))
+    def _evaluate(
+        self, weights: Tensor, decisions: Tensor | None, center_decisions: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Evaluate candidates and centre; return the fitnesses of both, to be maximised."""
+        center = _solutions(self._weights.center[None], center_decisions)
+        center = center.expand(self._num_center_evaluations, -1)
+        rows = torch.cat([_solutions(weights, decisions), center])
+        batch = SolutionBatch(self.problem, len(rows), empty=True)
+        batch.set_values(rows)
+        if hasattr(self.problem, "describe_next"):  # what its actors are sent instead of weights
+            self.problem.describe_next(self._weights.perturbation)
         self.problem.evaluate(batch)
-        self._population = batch[: len(rows)]
-        self._center_population = batch[len(rows) :] if len(center) else None
-        sign = 1.0 if self.problem.senses[0] == "max" else -1.0
         # a plain copy: EvoTorch hands out read-only tensors
-        fitnesses: Tensor = sign * self._population.evals[:, 0].as_subclass(Tensor).clone()
-        return fitnesses
+        evals: Tensor = batch.evals[:, 0].as_subclass(Tensor).clone()
+        check_fitnesses(evals)
+        self._population = batch[: len(weights)]
+        self._center_population = batch[len(weights) :] if len(center) else None
+        fitnesses = evals if self.problem.senses[0] == "max" else -evals
+        return fitnesses[: len(weights)], fitnesses[len(weights) :]
 
-    def _update(self, gradient: Tensor) -> None:
-        if not bool(gradient.any()):  # ClipUp divides by the norm
-            self._update_norm = 0.0
-            return
-        step = self._optimizer.ascent(gradient)
-        self._center = self._center + step
-        self._update_norm = float(step.norm())
+    def _residuals(self, fitnesses: Tensor, decisions: Tensor | None) -> Tensor:
+        """Return the fitnesses less what the baseline expects of them."""
+        if self._baseline is None:
+            return fitnesses
+        return fitnesses - self._baseline.predict(len(fitnesses), decisions).to(fitnesses.dtype)
 
     def _get_center(self) -> Tensor:
-        return self._center
+        return self._weights.center
 
     def _get_stdev(self) -> float:
-        return self._stdev
+        return self._weights.stdev
 
     def _get_update_norm(self) -> float:
-        return self._update_norm
+        return self._weights.update_norm
 
     def _get_center_eval(self) -> float | None:
         if self._center_population is None:
@@ -160,48 +151,51 @@ class GradientSensing(SearchAlgorithm, SinglePopulationAlgorithmMixin):
         """Return everything that later generations depend on, the problem's state included."""
         state = {
             "step_count": self._steps_count,
-            "center": self._center,
-            "optimizer": optimizer_state_dict(self._optimizer),
             "generator": self._generator.get_state(),
+            **self._weights.state_dict(),
         }
+        if self._baseline is not None:
+            state["baseline"] = self._baseline.state_dict()
         if hasattr(self.problem, "state_dict"):
             state["problem"] = self.problem.state_dict()
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from what :meth:`state_dict` returned."""
-        if state["center"].shape != self._center.shape:
+        num_weights = len(self._weights.center)
+        if len(state["center"]) != num_weights:
             raise StructuredLayersError(
-                f"this search has {len(self._center)} weights, the state {len(state['center'])}"
+                f"this search has {num_weights} weights, the state {len(state['center'])}"
             )
         self.clear_status()  # it keeps what was asked for before
+        self._weights.load_state_dict(state)
         self._steps_count = int(state["step_count"])
-        self._center = state["center"].clone()
-        load_optimizer_state_dict(self._optimizer, state["optimizer"])
         self._generator.set_state(state["generator"])
+        if self._baseline is not None:
+            self._baseline.load_state_dict(state["baseline"])
         if "problem" in state:
             self.problem.load_state_dict(state["problem"])
 
 
-class ES(GradientSensing):
-    """Evolution strategy with a fixed standard deviation, on any EvoTorch problem.
+class ES(WeightSearch):
+    """Evolution strategy on any EvoTorch problem of real numbers without bounds.
 
-    θ ← θ + optimizer(g),  g = 1/(2Nσ) Σ (u_i⁺ − u_i⁻) ε_i, with u the shaped fitnesses.
+    θ ← θ + optimizer(g), g an estimate of ∇E[F(θ + σε)] from N directions ε_i.
 
     Args:
         problem: a single-objective EvoTorch problem, for example a ``PolicyProblem``.
-        popsize: perturbed candidates per generation, an even number 2N.
+        popsize: perturbed candidates per generation: N, or 2N where directions come in pairs.
         center_init: θ at the start, (d,); None draws it as the problem draws solutions.
-        stdev_init: σ.
-        center_learning_rate: step size of the optimizer.
-        optimizer: ``"adam"``, ``"sgd"`` or ``"clipup"``, EvoTorch's.
-        optimizer_config: further arguments of the optimizer.
-        ranking_method: ``"raw"``, ``"centered"`` (ranks) or ``"std"`` (divided by the standard
-            deviation, as in ARS).
-        estimator: ``"antithetic"``.
-        directions: ``"gaussian"``.
-        num_center_evaluations: extra evaluations of θ per generation, on top of ``popsize``.
+        num_center_evaluations: evaluations of θ per generation, on top of ``popsize``; at least one
+            is made where the estimator needs it.
+        baseline: ``"mean"`` subtracts the moving average of past fitnesses from all fitnesses; a
+            :class:`~structured_layers.algorithms.baselines.Baseline` of your own what it predicts;
+            None nothing.
         seed: of the search's own generator; None draws one.
+        **options: stdev_init, center_learning_rate, optimizer, ranking_method, estimator,
+            directions, num_top and more: see
+            :class:`~structured_layers.algorithms.gradient_sensing.GradientSensing`. With
+            ``optimizer="cmaes"``, which needs the extra ``cmaes``, only stdev_init.
 
     Examples:
         >>> import torch
@@ -223,17 +217,13 @@ class ES(GradientSensing):
         *,
         popsize: int = 100,
         center_init: Tensor | None = None,
-        stdev_init: float = 0.1,
-        center_learning_rate: float = 0.01,
-        optimizer: str = "adam",
-        optimizer_config: Mapping[str, Any] | None = None,
-        ranking_method: str = "std",
-        estimator: str = "antithetic",
-        directions: str = "gaussian",
         num_center_evaluations: int = 0,
+        baseline: str | Baseline | None = None,
         seed: int | None = None,
+        **options: Unpack[SensingOptions],
     ) -> None:
         """Set up the search; nothing is evaluated yet."""
+        check_problem(problem)
         if center_init is None:
             center_init = problem.generate_values(1)[0]
         if tuple(center_init.shape) != (problem.solution_length,):
@@ -245,15 +235,10 @@ class ES(GradientSensing):
             problem,
             popsize=popsize,
             center_init=center_init,
-            stdev_init=stdev_init,
-            center_learning_rate=center_learning_rate,
-            optimizer=optimizer,
-            optimizer_config=optimizer_config,
-            ranking_method=ranking_method,
-            estimator=estimator,
-            directions=directions,
             num_center_evaluations=num_center_evaluations,
+            baseline=_baseline(baseline),
             seed=seed,
+            options=options,
         )
 
     def _decisions(self) -> Tensor | None:
@@ -267,19 +252,36 @@ class ES(GradientSensing):
         """Nobody decided anything."""
 
 
-def _check_choice(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise StructuredLayersError(f"{name} must be one of {', '.join(known)}, got {value!r}")
+def _weight_optimizer(
+    center: Tensor, popsize: int, generator: torch.Generator, options: SensingOptions
+) -> GradientSensing | CovarianceAdaptation:
+    check_choice("optimizer", options.get("optimizer", "adam"), (*OPTIMIZERS, "cmaes"))
+    if options.get("optimizer") != "cmaes":
+        return GradientSensing(center, popsize, generator, **options)
+    unused = sorted(options.keys() - {"optimizer", "stdev_init"})
+    if unused:
+        raise StructuredLayersError(
+            f"with optimizer='cmaes' there is no {', '.join(unused)}; only stdev_init is set"
+        )
+    return CovarianceAdaptation(
+        center, popsize, generator, stdev_init=options.get("stdev_init", 0.1)
+    )
 
 
-def _check_sizes(popsize: int, stdev: float, learning_rate: float, num_center: int) -> None:
-    if popsize < 2 or popsize % 2:
+def _baseline(baseline: str | Baseline | None) -> Baseline | None:
+    if baseline == "mean":
+        return MeanBaseline()
+    if isinstance(baseline, str):
         raise StructuredLayersError(
-            f"popsize must be an even number of at least 2 (antithetic pairs), got {popsize}"
+            f"baseline must be 'mean', a Baseline or None, got {baseline!r}; 'structure' is "
+            f"ESENAS's"
         )
-    if not 0 < stdev < math.inf or not 0 < learning_rate < math.inf:
-        raise StructuredLayersError(
-            f"stdev_init and center_learning_rate must be positive, got {stdev} and {learning_rate}"
-        )
-    if num_center < 0:
-        raise StructuredLayersError(f"num_center_evaluations must be at least 0, got {num_center}")
+    return baseline
+
+
+def _row(decisions: Tensor | None) -> Tensor | None:
+    return None if decisions is None else decisions[None]
+
+
+def _solutions(weights: Tensor, decisions: Tensor | None) -> Tensor:
+    return weights if decisions is None else torch.cat([weights, decisions.to(weights)], dim=1)

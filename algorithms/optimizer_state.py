@@ -26,3 +26,13 @@ def load_optimizer_state_dict(optimizer: ClipUp | TorchOptimizer, state: Mapping
     full = inner.state_dict()
     full["state"] = {0: copy.deepcopy(dict(state))} if state else {}
     inner.load_state_dict(full)
+
+
+def set_step_size(optimizer: ClipUp | TorchOptimizer, step_size: float) -> None:
+    """Change the step size; ClipUp's highest speed stays as many steps as it was."""
+    for group in optimizer.contained_optimizer.param_groups:
+        if group["lr"] == step_size:
+            continue
+        if "max_speed" in group:
+            group["max_speed"] *= step_size / group["lr"]
+        group["lr"] = step_size

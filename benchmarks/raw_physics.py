@@ -13,7 +13,6 @@ from torch import Tensor
 
 from structured_layers.integrations.evotorch import PolicyProblem
 from structured_layers.integrations.simulators import MujocoSimulator, StepResult
-from structured_layers.population import PopulationPolicy
 
 
 class RecordingSimulator(MujocoSimulator):
@@ -69,7 +68,8 @@ class RawPhysics:
         n, workers = len(candidates), len(self._pipes)
         for number, pipe in enumerate(self._pipes):
             rows = slice(n * number // workers, n * (number + 1) // workers)
-            pipe.send(("record", (problem.network, candidates[rows], problem.episode_length)))
+            policies = candidates[rows].policies(problem.network, problem.search_space)
+            pipe.send(("record", (policies, candidates[rows], problem.episode_length)))
         for pipe in self._pipes:
             pipe.recv()
 
@@ -89,10 +89,9 @@ def _serve(env: str, pipe: Connection) -> None:
         pipe.send(_replay(simulator) if task == "replay" else _record(simulator, *arguments))
 
 
-def _record(simulator: RecordingSimulator, network: Any, candidates: Any, length: int) -> None:
+def _record(simulator: RecordingSimulator, policies: Any, candidates: Any, length: int) -> None:
     from structured_layers.integrations.evotorch.rollouts import rollout
 
-    policies = PopulationPolicy(network, candidates.weights, candidates.topologies)
     rollout(
         policies, simulator, candidates.seeds,
         episode_length=length, normalization=candidates.normalization,

@@ -22,6 +22,7 @@ from typing import Any
 
 from layer_tables import digits_table, limits_table
 from markdown_tables import table
+from sensing_tables import sensing_tables
 
 ROOT = Path(__file__).resolve().parent.parent
 START, END = "<!-- results:start -->", "<!-- results:end -->"
@@ -63,6 +64,10 @@ def outdated_files(root: Path) -> dict[Path, bytes]:
         ),
         root / "docs" / "layers" / "speed.md": limits_table(
             read_measurement(results / "layers.json")
+        ),
+        root / "docs" / "gradient_sensing.md": sensing_tables(
+            read_measurement(results / "directions.json"),
+            read_measurement(results / "gradient_variance.json"),
         ),
     }
     files = {path: replace_marked(path, lines) for path, lines in wanted.items()}
@@ -130,6 +135,14 @@ def setting(command: str) -> str:
     return shlex.join(word for place, word in enumerate(words) if place not in dropped)
 
 
+def structure(record: Record) -> str:
+    """Return what a record trained, with the preset that its command names."""
+    words = shlex.split(record["command"])
+    if "--preset" not in words:
+        return str(record["structure"])
+    return f"{record['structure']}, {words[words.index('--preset') + 1]}"
+
+
 def returns_row(group: list[Record]) -> tuple[str, ...]:
     first = group[0]
     returns = [f"{r['return_mean']:,.1f} ± {r['return_std']:,.1f}" for r in group]
@@ -137,7 +150,7 @@ def returns_row(group: list[Record]) -> tuple[str, ...]:
     seeds = ", ".join(str(r["seed"]) for r in group)
     return (
         first["env"],
-        first["structure"],
+        structure(first),
         ", ".join(str(size) for size in first["hidden"]) or "none (linear)",
         f"{first['weights']:,} of {first['dense_weights']:,}",
         f"{first['paper_compression']:.1%}",

@@ -15,6 +15,7 @@ from run_folders import assert_same_run, snapshot
 from structured_layers import load_policy
 from structured_layers.integrations.cli import main
 from structured_layers.integrations.cli.session import StopRequest
+from structured_layers.integrations.cli.train import Train
 from structured_layers.integrations.evotorch.run import Run
 
 DRIFT, TROUBLED, HOPELESS = (f"drift_envs:{n}-v0" for n in ("Drift", "Troubled", "Hopeless"))
@@ -113,6 +114,10 @@ def test_options_reach_the_run(capsys, tmp_path):
         *("--seed", "5", "--popsize", "6", "--center-evaluations", "3", "--stdev", "0.2"),
         *("--learning-rate", "0.3", "--optimizer", "clipup", "--ranking-method", "centered"),
         *("--no-observation-normalization", "--num-episodes", "2", "--checkpoint-every", "3"),
+        *("--directions", "hadamard", "--num-top", "2", "--top-rule", "difference"),
+        *("--baseline", "structure", "--weight-decay", "0.1", "--alive-bonus", "--zero-init"),
+        *("--learning-rate-schedule", "cosine", "--learning-rate-final", "0.2"),
+        *("--stdev-schedule", "linear", "--stdev-final", "0.5"),
     )
     assert json.loads((tmp_path / "run" / "config.json").read_text())["config"] == {
         "env": DRIFT,
@@ -133,7 +138,91 @@ def test_options_reach_the_run(capsys, tmp_path):
         "ranking_method": "centered",
         "observation_normalization": False,
         "num_episodes": 2,
+        "estimator": "antithetic",
+        "directions": "hadamard",
+        "num_top": 2,
+        "top_rule": "difference",
+        "baseline": "structure",
+        "slope": False,
+        "weight_decay": 0.1,
+        "learning_rate_schedule": "cosine",
+        "learning_rate_final": 0.2,
+        "stdev_schedule": "linear",
+        "stdev_final": 0.5,
+        "alive_bonus": True,
+        "zero_init": True,
     }
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--estimator", "forward", "--directions", "orthogonal", "--slope", "--popsize", "5"],
+        ["--estimator", "vanilla", "--directions", "coordinate", "--baseline", "mean"],
+        ["--optimizer", "cmaes"],
+    ],
+    ids=lambda options: options[1],
+)
+def test_every_way_of_sensing_trains(options, capsys):
+    args = ["--structure", "dense", "--hidden", "0", *TINY]
+    output_of(capsys, "train", DRIFT, "--out", "run", *args, *options)
+
+
+@pytest.mark.parametrize(
+    ("preset", "expected"),
+    [
+        (
+            "ars-v1",
+            {
+                "structure": "dense",
+                "hidden": [],
+                "popsize": 2,
+                "num_top": None,
+                "stdev": 0.01,
+                "learning_rate": pytest.approx(4e-4),
+                "optimizer": "sgd",
+                "ranking_method": "std",
+                "observation_normalization": False,
+                "alive_bonus": False,
+                "zero_init": True,
+            },
+        ),
+        ("ars-v2-t", {"num_top": 1, "observation_normalization": True}),
+        (
+            "stst",
+            {
+                "structure": "toeplitz",
+                "hidden": [41, 41],
+                "stdev": 0.02,
+                "learning_rate": 0.01,
+                "optimizer": "adam",
+                "ranking_method": "raw",
+                "directions": "orthogonal",
+                "observation_normalization": False,
+                "alive_bonus": True,
+                "zero_init": False,
+            },
+        ),
+        ("stst-hadamard", {"hidden": [41, 41], "directions": "hadamard"}),
+        ("stun", {"structure": "toeplitz", "hidden": [41, 41], "directions": "gaussian"}),
+        ("unun", {"structure": "dense", "hidden": [32, 32], "directions": "gaussian"}),
+    ],
+)
+def test_presets_are_the_published_settings(preset, expected):
+    config = Train(env="Swimmer-v5", preset=preset)._config().to_json()
+    assert {name: config[name] for name in expected} == expected
+
+
+def test_options_come_before_a_preset_and_its_folder_has_its_name(capsys, tmp_path):
+    output_of(
+        capsys, "train", DRIFT, "--preset", "ars-v2-t", "--popsize", "4", "--num-top", "1",
+        "--stdev", "0.2", "--total-steps", "300",
+    )  # fmt: skip
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert folder.name == "drift_envs-Drift-v0-ars-v2-t-0"
+    config = json.loads((folder / "config.json").read_text())["config"]
+    assert (config["popsize"], config["num_top"], config["stdev"]) == (4, 1, 0.2)
+    assert config["learning_rate"] == pytest.approx(2 * 0.02 * 0.03)
 
 
 @pytest.mark.parametrize("structure", ["dense", "toeplitz", "circulant", "chromatic", "edges"])
@@ -163,7 +252,13 @@ def test_every_structure_with_every_depth(structure, hidden, capsys):
         ([DRIFT, "--structure", "edges", "--hidden", "0"], "between 1 and 6.*got 64"),
         ([DRIFT, "--controller-population", "0"], "population_size must be at least 2, got 0"),
         ([DRIFT, "--popsize", "5"], "popsize must be an even number"),
-        ([DRIFT, "--popsize", "0"], "popsize must be an even number"),
+        ([DRIFT, "--popsize", "0"], "popsize must be an integer of at least 2"),
+        ([DRIFT, "--num-top", "51"], "num_top must be between 1 and 50"),
+        ([DRIFT, "--estimator", "vanilla", "--num-top", "2"], "antithetic"),
+        ([DRIFT, "--baseline", "structure", "--structure", "dense"], "chromatic or edges"),
+        ([DRIFT, "--optimizer", "cmaes", "--directions", "hadamard"], "got directions too"),
+        ([DRIFT, "--stdev-final", "0"], "final factor must be positive"),
+        ([DRIFT, "--weight-decay", "-1"], "weight_decay must be at least 0"),
         ([DRIFT, "--hidden", "8", "0"], "hidden"),
         ([DRIFT, "--hidden", "-1"], "hidden"),
         ([DRIFT, "--total-steps", "0"], "total_steps must be at least 1"),

@@ -357,7 +357,7 @@ def test_a_state_of_another_size() -> None:
         ({"stdev_init": float("inf")}, "must be positive.*, got inf"),
         ({"center_learning_rate": -1.0}, "must be positive.*, got 0.1 and -1.0"),
         ({"num_center_evaluations": -1}, "num_center_evaluations must be at least 0, got -1"),
-        ({"optimizer": "adamw"}, "optimizer must be one of adam, sgd, clipup, got 'adamw'"),
+        ({"optimizer": "adamw"}, "optimizer must be one of adam, sgd, clipup, cmaes, got 'adamw'"),
         ({"ranking_method": "nes"}, "ranking_method must be one of raw, centered, std, got 'nes'"),
         ({"estimator": "backward"}, "estimator must be one of antithetic.*, got 'backward'"),
         ({"directions": "sobol"}, "directions must be one of gaussian.*, got 'sobol'"),

@@ -147,7 +147,13 @@ ORIGIN = {
 
 def copy_pages(root: Path) -> None:
     (root / "docs" / "layers").mkdir(parents=True)
-    for page in ("README.md", "docs/results.md", "docs/layers/learned.md", "docs/layers/speed.md"):
+    for page in (
+        "README.md",
+        "docs/results.md",
+        "docs/layers/learned.md",
+        "docs/layers/speed.md",
+        "docs/gradient_sensing.md",
+    ):
         shutil.copy(ROOT / page, root / page)
 
 

@@ -16,10 +16,12 @@ class SearchSpace(ABC):
     Args:
         num_decisions: K.
         num_edges: T, the length of the topology vector that a decision vector decodes to.
+        num_values: how many values an entry of the topology vector can take, from 0 on.
     """
 
-    def __init__(self, num_decisions: int, num_edges: int) -> None:
-        """Keep the two sizes."""
+    def __init__(self, num_decisions: int, num_edges: int, num_values: int = 2) -> None:
+        """Keep the sizes."""
+        self.num_values = num_values
         self.num_decisions = num_decisions
         self.num_edges = num_edges
 

@@ -39,7 +39,7 @@ class Coloring(SearchSpace):
             raise StructuredLayersError(
                 f"num_edges and num_colors must be at least 1, got {num_edges} and {num_colors}"
             )
-        super().__init__(num_edges, num_edges)
+        super().__init__(num_edges, num_edges, num_colors)
         self.num_colors = num_colors
 
     @classmethod

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
 import tyro
 
+from ..evotorch.presets import Preset, preset_settings
 from ..evotorch.run import Run
-from ..evotorch.run_config import ControllerName, RunConfig, Structure
+from ..evotorch.run_config import (
+    BaselineName,
+    ControllerName,
+    DirectionsName,
+    EstimatorName,
+    OptimizerName,
+    RankingName,
+    RunConfig,
+    ScheduleName,
+    Structure,
+    TopRule,
+)
 from .options import Count, Number, optional
 from .session import check_interval, train_in_session
 
@@ -25,10 +37,19 @@ class Train:
     env: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="ENV")]
     """Gymnasium id, for example HalfCheetah-v5. Swimmer, HalfCheetah, Hopper and Walker2d -v5 run
     at the speed of MuJoCo itself."""
-    structure: Structure = "chromatic"
+    preset: Annotated[
+        Preset | None,
+        optional("{ars-v1,ars-v1-t,ars-v2,ars-v2-t,stst,stst-hadamard,stun,unun}", "none"),
+    ] = None
+    """A published search: augmented random search, or structured evolution. It sets the defaults
+    of the options below that it needs, and decides about observation normalization, alive bonus
+    and the start."""
+    structure: Annotated[
+        Structure | None, optional("{dense,toeplitz,circulant,chromatic,edges}", "chromatic")
+    ] = None
     """How weights are saved: dense saves none, toeplitz and circulant share along diagonals,
     chromatic searches which edges share a weight, edges searches which edges exist."""
-    hidden: Annotated[tuple[int, ...], tyro.conf.arg(metavar="N [N ...]")] = (32,)
+    hidden: Annotated[tuple[int, ...] | None, optional("N [N ...]", "32")] = None
     """Sizes of the hidden layers; 0 is a linear policy."""
     num_colors: Annotated[int | None, optional("N", "max(observations, actions)")] = None
     """Shared weights of a chromatic network."""
@@ -51,20 +72,48 @@ class Train:
     """Processes that simulate; 0 stays in this one. Results do not depend on it."""
     out: Annotated[Path | None, optional("RUN", "runs/ENV-STRUCTURE-SEED")] = None
     """Folder of the run."""
-    popsize: Count = RunConfig.popsize
-    """Perturbed candidates per generation, an even number."""
-    center_evaluations: Count = RunConfig.center_evaluations
+    popsize: Annotated[int | None, optional("N", "100")] = None
+    """Perturbed candidates per generation, an even number for antithetic pairs."""
+    center_evaluations: Annotated[int | None, optional("N", "10")] = None
     """Evaluations of the centre per generation, on top of the population."""
-    stdev: Number = RunConfig.stdev
+    stdev: Annotated[float | None, optional("X", "0.1")] = None
     """Standard deviation of the perturbations."""
-    learning_rate: Number = RunConfig.learning_rate
+    learning_rate: Annotated[float | None, optional("X", "0.05")] = None
     """Step size of the optimizer."""
-    optimizer: Literal["adam", "sgd", "clipup"] = "adam"
-    """EvoTorch's optimizer."""
-    ranking_method: Literal["raw", "centered", "std"] = "std"
+    optimizer: Annotated[OptimizerName | None, optional("{adam,sgd,clipup,cmaes}", "adam")] = None
+    """EvoTorch's optimizers, or CMA-ES in their place."""
+    ranking_method: Annotated[RankingName | None, optional("{raw,centered,std}", "std")] = None
     """Fitnesses as they are, as centred ranks, or divided by their standard deviation."""
+    estimator: EstimatorName = RunConfig.estimator
+    """Of the gradient: pairs of opposite signs, differences to the centre, or single values."""
+    directions: Annotated[
+        DirectionsName | None, optional("{gaussian,orthogonal,hadamard,coordinate}", "gaussian")
+    ] = None
+    """Directions of the perturbations."""
+    num_top: Annotated[int | None, optional("N", "all")] = None
+    """How many pairs a step follows."""
+    top_rule: TopRule = RunConfig.top_rule
+    """Which pairs: by their better fitness, or by the difference of the two."""
+    baseline: Annotated[BaselineName | None, optional("{mean,structure}", "none")] = None
+    """What is learned and subtracted from fitnesses: their mean, or the effect of the structure."""
+    slope: bool = RunConfig.slope
+    """Whether past estimates of the gradient serve as a control variate."""
+    weight_decay: Number = RunConfig.weight_decay
+    """Share of the weights that a step takes away, times the learning rate."""
+    learning_rate_schedule: ScheduleName = RunConfig.learning_rate_schedule
+    """How the learning rate changes over the environment steps."""
+    learning_rate_final: Number = RunConfig.learning_rate_final
+    """Factor on the learning rate at the end of its schedule."""
+    stdev_schedule: ScheduleName = RunConfig.stdev_schedule
+    """How the standard deviation changes over the environment steps."""
+    stdev_final: Number = RunConfig.stdev_final
+    """Factor on the standard deviation at the end of its schedule."""
     observation_normalization: bool = True
     """Whether observations are centred and scaled by running statistics."""
+    alive_bonus: bool = RunConfig.alive_bonus
+    """Whether the search is paid for being alive; reports always are."""
+    zero_init: bool = RunConfig.zero_init
+    """Whether the weights start at zero."""
     num_episodes: Count = 1
     """Episodes per candidate."""
     checkpoint_every: Count = 10
@@ -74,28 +123,19 @@ class Train:
         """Train, report, and return the exit code."""
         check_interval(self.checkpoint_every)
         config = self._config()
-        default = Path("runs") / re.sub(r"[/:]", "-", f"{self.env}-{self.structure}-{self.seed}")
+        name = f"{self.env}-{self.preset or config.structure}-{self.seed}"
+        default = Path("runs") / re.sub(r"[/:]", "-", name)
         run = Run.create(self.out or default, config, num_actors=self.num_actors)
         return train_in_session(run, checkpoint_every=self.checkpoint_every)
 
     def _config(self) -> RunConfig:
-        return RunConfig(
-            env=self.env,
-            structure=self.structure,
-            hidden=() if self.hidden == (0,) else self.hidden,
-            num_colors=self.num_colors,
-            num_edges=self.num_edges,
-            controller=self.controller,
-            controller_population=self.controller_population,
-            output_bias=self.output_bias,
-            total_steps=self.total_steps,
-            seed=self.seed,
-            popsize=self.popsize,
-            center_evaluations=self.center_evaluations,
-            stdev=self.stdev,
-            learning_rate=self.learning_rate,
-            optimizer=self.optimizer,
-            ranking_method=self.ranking_method,
-            observation_normalization=self.observation_normalization,
-            num_episodes=self.num_episodes,
-        )
+        names = [field.name for field in fields(RunConfig)]
+        asked: dict[str, Any] = {n: v for n in names if (v := getattr(self, n)) is not None}
+        if asked.get("hidden") == (0,):
+            asked["hidden"] = ()
+        if self.preset is None:
+            return RunConfig(**asked)
+        preset = preset_settings(self.preset, self.env)
+        for flag in ("observation_normalization", "alive_bonus", "zero_init"):
+            asked[flag] = preset[flag]
+        return RunConfig(**{**preset, **asked})

@@ -13,6 +13,7 @@ from gymnasium import Env
 from torch import Tensor, nn
 from torch.nn.utils import vector_to_parameters
 
+from structured_layers.algorithms.perturbation import Perturbation
 from structured_layers.algorithms.search_spaces import SearchSpace
 from structured_layers.errors import EvaluationError, StructuredLayersError
 from structured_layers.policy import Policy
@@ -24,6 +25,7 @@ from ..simulators import Simulator, make_simulator
 from .actors import DEFAULT_ACTOR_CONFIG, chunk_slices, ensure_ray, map_chunks
 from .episodes import cut_length, episode_seed
 from .normalizer import ObservationNormalizer
+from .perturbed_rows import PerturbedRows
 from .rollouts import Candidates, Normalization, Rollouts, rollout
 from .spaces import actions_of
 
@@ -116,6 +118,7 @@ class PolicyProblem(Problem):
         self.generation = 0
         self.env_steps = 0
         self.num_failed = 0
+        self._next: Perturbation | None = None
         self.after_eval_hook.append(self._report)
 
     def _set_spaces(self) -> None:
@@ -142,16 +145,21 @@ class PolicyProblem(Problem):
 
     @property
     def _nonserialized_attribs(self) -> list[str]:
-        return ["_simulator"]
+        return ["_simulator", "_next"]
 
     def _parallelize(self) -> None:
         if self._actors is None and self.num_actors >= 2 and self.is_main:
             ensure_ray()
         super()._parallelize()
 
+    def describe_next(self, perturbation: Perturbation | None) -> None:
+        """Say whose candidates the next batch holds, then the centre: actors make them anew."""
+        self._next = perturbation
+
     def _evaluate_all(self, batch: SolutionBatch) -> None:
         """Evaluate a whole generation, since only here every candidate's number is known."""
-        candidates = self._candidates(batch.values)
+        perturbation, self._next = self._next, None
+        candidates = self._candidates(batch.values, perturbation)
         chunks = [candidates[s] for s in chunk_slices(len(candidates), self.num_actors)]
         rollouts = Rollouts.concatenate(map_chunks(self, chunks)).fail_beyond(torch.float32)
         self.generation += 1
@@ -166,18 +174,19 @@ class PolicyProblem(Problem):
         self._merge_observations(rollouts)
         batch.set_evals(*self._evals(rollouts))
 
-    def _candidates(self, values: Tensor) -> Candidates:
-        """Split solutions into weights and topologies (decoded once) and seed their episodes."""
-        weights = values[:, : self.num_parameters]
-        topologies = None
+    def _candidates(self, values: Tensor, perturbation: Perturbation | None = None) -> Candidates:
+        """Split solutions into weights and decisions and seed their episodes."""
+        weights: Tensor | PerturbedRows = values[:, : self.num_parameters]
+        if perturbation is not None and self.actors is not None:
+            weights = PerturbedRows.share(perturbation, len(values))
+        decisions = None
         if self.search_space is not None:
             decisions = values[:, self.num_parameters :].to(torch.int64)
             self.search_space.check(decisions)
-            topologies = self.search_space.decode(decisions)
         seeds = [self._episode_seeds(row) for row in range(len(values))]
         normalizer = self.normalizer
         frozen = None if normalizer is None else Normalization(normalizer.mean, normalizer.std)
-        return Candidates(weights, topologies, seeds, frozen)
+        return Candidates(weights, decisions, seeds, frozen)
 
     def _episode_seeds(self, candidate: int) -> list[int]:
         number = candidate // 2 if self.common_seeds else candidate
@@ -186,9 +195,8 @@ class PolicyProblem(Problem):
 
     def evaluate_candidates(self, candidates: Candidates) -> Rollouts:
         """Run the episodes of some candidates in this process; actors call it."""
-        policies = PopulationPolicy(self.network, candidates.weights, candidates.topologies)
         return rollout(
-            policies,
+            candidates.policies(self.network, self.search_space),
             self.simulator,
             candidates.seeds,
             episode_length=self.episode_length,

@@ -9,11 +9,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
+from structured_layers.algorithms.search_spaces import SearchSpace
 from structured_layers.population import PopulationPolicy
 
 from ..simulators import Simulator
+from .perturbed_rows import PerturbedRows
 from .spaces import actions_of
 
 Floats = NDArray[np.float64]
@@ -82,14 +84,14 @@ class Candidates:
     """Some candidates of a generation with all that their evaluation needs.
 
     Attributes:
-        weights: (n, d).
-        topologies: (n, T) or None for the network's own.
+        weights: (n, d), or what they follow from.
+        decisions: (n, K) of the search space, or None for the network's own structure.
         seeds: n lists with one seed per episode.
         normalization: None feeds the observations as they are.
     """
 
-    weights: Tensor
-    topologies: Tensor | None
+    weights: Tensor | PerturbedRows
+    decisions: Tensor | None
     seeds: list[list[int]]
     normalization: Normalization | None
 
@@ -99,9 +101,18 @@ class Candidates:
 
     def __getitem__(self, rows: slice) -> Candidates:
         """Return the candidates of a slice; copies, so that a chunk carries only its own rows."""
-        topologies = None if self.topologies is None else self.topologies[rows].clone()
-        weights = self.weights[rows].clone()
-        return Candidates(weights, topologies, self.seeds[rows], self.normalization)
+        decisions = None if self.decisions is None else self.decisions[rows].clone()
+        weights = self.weights[rows]
+        if isinstance(weights, Tensor):
+            weights = weights.clone()
+        return Candidates(weights, decisions, self.seeds[rows], self.normalization)
+
+    def policies(self, network: nn.Module, search_space: SearchSpace | None) -> PopulationPolicy:
+        """Return the candidates as policies of ``network``, their decisions decoded."""
+        weights = self.weights if isinstance(self.weights, Tensor) else self.weights.build()
+        if search_space is None or self.decisions is None:
+            return PopulationPolicy(network, weights)
+        return PopulationPolicy(network, weights, search_space.decode(self.decisions))
 
 
 def rollout(

@@ -22,8 +22,9 @@ from structured_layers.metrics import summarize
 
 from .best_center import BestCenter
 from .progress import ProgressFile
-from .run_config import RunConfig, build
+from .run_config import RunConfig
 from .run_files import locked, read_run_config, write_run_config
+from .run_parts import build
 
 Row = dict[str, Any]
 

@@ -1,42 +1,23 @@
-"""The settings of a run, and the problem and search they make."""
+"""The settings of a run."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
 from types import NoneType
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, get_args
 
-import numpy as np
-import torch
-from torch import nn
-from torch.nn.utils import parameters_to_vector
-
-from structured_layers.algorithms import (
-    ES,
-    ESENAS,
-    Controller,
-    FixedPopulation,
-    RandomSearch,
-    RegularizedEvolution,
-    SearchSpace,
-)
+from structured_layers.algorithms.schedules import check_schedule
 from structured_layers.errors import CheckpointError, StructuredLayersError
-from structured_layers.layers import MaskedLinear
-from structured_layers.specs import NetworkSpec
-from structured_layers.topology import vector_to_topology
-
-from ..simulators import make_simulator
-from .policy_problem import PolicyProblem
-from .spaces import actions_of
 
 Structure = Literal["dense", "toeplitz", "circulant", "chromatic", "edges"]
 ControllerName = Literal["regularized-evolution", "random", "fixed"]
-
-CONTROLLERS: dict[str, type[RegularizedEvolution | RandomSearch | FixedPopulation]] = {
-    "regularized-evolution": RegularizedEvolution,
-    "random": RandomSearch,
-    "fixed": FixedPopulation,
-}
+OptimizerName = Literal["adam", "sgd", "clipup", "cmaes"]
+RankingName = Literal["raw", "centered", "std"]
+EstimatorName = Literal["antithetic", "forward", "vanilla"]
+DirectionsName = Literal["gaussian", "orthogonal", "hadamard", "coordinate"]
+TopRule = Literal["max", "difference"]
+BaselineName = Literal["mean", "structure"]
+ScheduleName = Literal["constant", "linear", "cosine", "exponential"]
 
 
 @dataclass(frozen=True)
@@ -60,10 +41,23 @@ class RunConfig:
         center_evaluations: evaluations of the centre per generation, on top.
         stdev: σ of the perturbations.
         learning_rate: of the optimizer.
-        optimizer: EvoTorch's adam, sgd or clipup.
+        optimizer: EvoTorch's adam, sgd or clipup, or cmaes, which takes only popsize and stdev.
         ranking_method: how fitnesses weigh the perturbations.
         observation_normalization: whether observations are centred and scaled.
         num_episodes: per candidate.
+        estimator: of the gradient.
+        directions: of the perturbations.
+        num_top: pairs that a step follows; None is all.
+        top_rule: which pairs these are.
+        baseline: what is subtracted from fitnesses; "structure" for chromatic and edges only.
+        slope: whether past estimates serve as a control variate.
+        weight_decay: λ in θ ← (1 − ηλ)θ + step.
+        learning_rate_schedule: of the step size, over the environment steps of the run.
+        learning_rate_final: factor on the step size at the end.
+        stdev_schedule: of σ.
+        stdev_final: factor on σ at the end.
+        alive_bonus: whether fitnesses contain the reward for being alive; reports always do.
+        zero_init: whether the search starts at zero instead of the network's own initialisation.
     """
 
     env: str
@@ -80,10 +74,23 @@ class RunConfig:
     center_evaluations: int = 10
     stdev: float = 0.1
     learning_rate: float = 0.05
-    optimizer: Literal["adam", "sgd", "clipup"] = "adam"
-    ranking_method: Literal["raw", "centered", "std"] = "std"
+    optimizer: OptimizerName = "adam"
+    ranking_method: RankingName = "std"
     observation_normalization: bool = True
     num_episodes: int = 1
+    estimator: EstimatorName = "antithetic"
+    directions: DirectionsName = "gaussian"
+    num_top: int | None = None
+    top_rule: TopRule = "max"
+    baseline: BaselineName | None = None
+    slope: bool = False
+    weight_decay: float = 0.0
+    learning_rate_schedule: ScheduleName = "constant"
+    learning_rate_final: float = 0.1
+    stdev_schedule: ScheduleName = "constant"
+    stdev_final: float = 0.1
+    alive_bonus: bool = False
+    zero_init: bool = False
 
     def __post_init__(self) -> None:
         """Refuse settings that this structure would ignore."""
@@ -122,6 +129,23 @@ class RunConfig:
             )
         if self.seed < 0:
             raise StructuredLayersError(f"seed must be at least 0, got {self.seed}")
+        check_schedule(self.learning_rate_schedule, self.learning_rate_final)
+        check_schedule(self.stdev_schedule, self.stdev_final)
+        if self.baseline == "structure" and not searched:
+            raise StructuredLayersError(
+                f"baseline structure goes with structure chromatic or edges, got structure "
+                f"{self.structure}"
+            )
+        if self.optimizer == "cmaes":
+            self._check_nothing_is_ignored()
+
+    def _check_nothing_is_ignored(self) -> None:
+        defaults = {field.name: field.default for field in fields(self)}
+        ignored = [name for name in _SENSING if getattr(self, name) != defaults[name]]
+        if ignored:
+            raise StructuredLayersError(
+                f"optimizer cmaes takes popsize and stdev only, got {', '.join(ignored)} too"
+            )
 
     def to_json(self) -> dict[str, Any]:
         """Return a dictionary of plain JSON values."""
@@ -145,9 +169,21 @@ class RunConfig:
 
 
 _INTEGERS = ("total_steps", "seed", "popsize", "center_evaluations", "num_episodes")
-_OPTIONAL_INTEGERS = ("num_colors", "num_edges", "controller_population")
-_FLAGS = ("output_bias", "observation_normalization")
-_NUMBERS = ("stdev", "learning_rate")
+_OPTIONAL_INTEGERS = ("num_colors", "num_edges", "controller_population", "num_top")
+_FLAGS = ("output_bias", "observation_normalization", "slope", "alive_bonus", "zero_init")
+_NUMBERS = ("stdev", "learning_rate", "weight_decay", "learning_rate_final", "stdev_final")
+_SENSING = (
+    "learning_rate",
+    "ranking_method",
+    "estimator",
+    "directions",
+    "num_top",
+    "top_rule",
+    "slope",
+    "weight_decay",
+    "learning_rate_schedule",
+    "stdev_schedule",
+)
 
 
 def _check_types(data: dict[str, Any]) -> None:
@@ -162,95 +198,3 @@ def _check_types(data: dict[str, Any]) -> None:
     wrong = [f"{name}={data[name]!r}" for name, right in is_right.items() if not right]
     if wrong:
         raise CheckpointError(f"these settings have the wrong type: {', '.join(wrong)}")
-
-
-class Parts(NamedTuple):
-    """What a run consists of."""
-
-    spec: NetworkSpec
-    problem: PolicyProblem
-    search: ES | ESENAS
-
-
-def build(config: RunConfig, *, num_actors: int = 0) -> Parts:
-    """Make the network, the problem and the search of a run.
-
-    Raises:
-        StructuredLayersError: an unknown environment, or settings that do not fit it.
-    """
-    network_seed, search_seed, controller_seed = (
-        int(s) for s in np.random.SeedSequence(config.seed).generate_state(3)
-    )
-    spec = _network_spec(config)
-    network, space = _seeded_network(spec, config, network_seed)
-    problem = PolicyProblem(
-        config.env,
-        network,
-        search_space=space,
-        observation_normalization=config.observation_normalization,
-        num_episodes=config.num_episodes,
-        seed=config.seed,
-        num_actors=num_actors,
-    )
-    settings: dict[str, Any] = {
-        "popsize": config.popsize,
-        "center_init": parameters_to_vector(network.parameters()).detach(),
-        "stdev_init": config.stdev,
-        "center_learning_rate": config.learning_rate,
-        "optimizer": config.optimizer,
-        "ranking_method": config.ranking_method,
-        "num_center_evaluations": config.center_evaluations,
-        "seed": search_seed,
-    }
-    if space is None:
-        return Parts(spec, problem, ES(problem, **settings))
-    controller = _controller(config, space, controller_seed)
-    return Parts(spec, problem, ESENAS(problem, controller, **settings))
-
-
-def _network_spec(config: RunConfig) -> NetworkSpec:
-    with make_simulator(config.env, capacity=1) as simulator:
-        observations = simulator.observation_size
-        outputs = actions_of(simulator.action_space).num_outputs
-    num_colors = None
-    if config.structure == "chromatic":
-        num_colors = config.num_colors
-        if num_colors is None:
-            num_colors = max(observations, outputs)
-    return NetworkSpec(
-        observations,
-        outputs,
-        hidden=config.hidden,
-        layer="masked" if config.structure == "edges" else config.structure,
-        num_colors=num_colors,
-        output_bias=config.output_bias,
-    )
-
-
-def _seeded_network(
-    spec: NetworkSpec, config: RunConfig, seed: int
-) -> tuple[nn.Module, SearchSpace | None]:
-    """Build the network as ``seed`` says, leaving PyTorch's global generator alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = spec.build()
-        if spec.layer not in ("chromatic", "masked"):
-            return network, None
-        if spec.layer == "chromatic":
-            return network, SearchSpace.of(network)
-        space = SearchSpace.of(
-            network, num_kept=64 if config.num_edges is None else config.num_edges
-        )
-        first = space.sample(1, torch.Generator().manual_seed(seed))
-        vector_to_topology(space.decode(first)[0], network)
-        for layer in network.modules():  # drawn anew for the few edges that are left
-            if isinstance(layer, MaskedLinear):
-                layer.reset_parameters()
-        return network, space
-
-
-def _controller(config: RunConfig, space: SearchSpace, seed: int) -> Controller:
-    kind = CONTROLLERS[config.controller or "regularized-evolution"]
-    if config.controller_population is None:
-        return kind(space, seed=seed)
-    return kind(space, population_size=config.controller_population, seed=seed)  # type: ignore[call-arg]

@@ -1,0 +1,129 @@
+"""Augmented random search: four settings of the evolution strategy, as published."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from evotorch import Problem
+from torch import Tensor
+
+from structured_layers.errors import StructuredLayersError
+
+from .evolution_strategy import ES
+
+VARIANTS = ("V1", "V1-t", "V2", "V2-t")
+
+
+@dataclass(frozen=True)
+class ARSSettings:
+    """The numbers of an ARS run.
+
+    Attributes:
+        num_directions: N, pairs per generation.
+        num_top: b, the pairs that a step of V1-t and V2-t follows.
+        step_size: α.
+        noise: ν, the standard deviation of the perturbations.
+    """
+
+    num_directions: int
+    num_top: int
+    step_size: float
+    noise: float
+
+
+ARS_SETTINGS = {
+    "Swimmer": ARSSettings(1, 1, 0.02, 0.01),
+    "Hopper": ARSSettings(8, 4, 0.01, 0.025),
+    "HalfCheetah": ARSSettings(32, 4, 0.02, 0.03),
+    "Walker2d": ARSSettings(40, 30, 0.03, 0.025),
+    "Ant": ARSSettings(60, 20, 0.015, 0.025),
+    "Humanoid": ARSSettings(230, 230, 0.02, 0.0075),
+}
+"""The published settings of V2-t, by the environment's name without its version."""
+
+
+class ARS(ES):
+    """Augmented random search, a preset of :class:`ES`.
+
+    One generation: θ ← θ + α/(b σ_R) Σ_{k ≤ b} (r(θ + νδ_k) − r(θ − νδ_k)) δ_k over the b pairs of
+    the highest max(r⁺, r⁻), σ_R the standard deviation of their 2b returns. V1 and V2 take all N
+    pairs. V2 and V2-t normalise observations by running statistics that change once a generation;
+    V1 and V1-t do not normalise. The reward for being alive is left out, and θ starts at zero.
+
+    The step is plain gradient ascent: ES divides by 2bν, so its step size is 2να.
+
+    Args:
+        problem: whose observations are normalised, and alive bonus left out, as the variant says.
+        variant: ``"V1"``, ``"V1-t"``, ``"V2"`` or ``"V2-t"``.
+        num_directions: N.
+        num_top: b, for V1-t and V2-t.
+        step_size: α.
+        noise: ν.
+        center_init: θ at the start; None is zero.
+        num_center_evaluations: evaluations of θ per generation, which ARS itself does not make.
+        seed: of the search's own generator; None draws one.
+
+    Examples:
+        >>> from evotorch import Problem
+        >>> sphere = Problem("max", lambda x: -((x - 1) ** 2).sum(-1), solution_length=4,
+        ...                  initial_bounds=(-1, 1), vectorized=True)
+        >>> search = ARS(sphere, "V1-t", num_directions=8, num_top=4, seed=0)
+        >>> search.run(200)
+        >>> bool((search.status["center"] - 1).norm() < 0.3)
+        True
+
+    Reference:
+        Mania, Guy, Recht, Simple random search of static linear policies, NeurIPS 2018
+        (arXiv 1803.07055), Algorithm 2.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        variant: str = "V2-t",
+        *,
+        num_directions: int = 8,
+        num_top: int | None = None,
+        step_size: float = 0.02,
+        noise: float = 0.03,
+        center_init: Tensor | None = None,
+        num_center_evaluations: int = 0,
+        seed: int | None = None,
+    ) -> None:
+        """Set up the search; nothing is evaluated yet."""
+        _check(problem, variant, num_top)
+        super().__init__(
+            problem,
+            popsize=2 * num_directions,
+            center_init=torch.zeros(problem.solution_length)
+            if center_init is None
+            else center_init,
+            stdev_init=noise,
+            center_learning_rate=2 * noise * step_size,
+            optimizer="sgd",
+            ranking_method="std",
+            num_top=num_top,
+            top_rule="max",
+            num_center_evaluations=num_center_evaluations,
+            seed=seed,
+        )
+
+
+def _check(problem: Problem, variant: str, num_top: int | None) -> None:
+    if variant not in VARIANTS:
+        raise StructuredLayersError(
+            f"variant must be one of {', '.join(VARIANTS)}, got {variant!r}"
+        )
+    if variant.endswith("-t") != (num_top is not None):
+        raise StructuredLayersError(
+            f"num_top goes with V1-t and V2-t and only with them, got {variant} and {num_top}"
+        )
+    normalizes = getattr(problem, "normalizer", None) is not None
+    if hasattr(problem, "normalizer") and normalizes != variant.startswith("V2"):
+        raise StructuredLayersError(
+            f"ARS {variant} needs a problem with "
+            f"observation_normalization={variant.startswith('V2')}"
+        )
+    if getattr(problem, "alive_bonus", False):
+        raise StructuredLayersError("ARS needs a problem with alive_bonus=False")
