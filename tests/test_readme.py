@@ -20,13 +20,20 @@ from markdown_blocks import (
 )
 
 from structured_layers.integrations.cli import main as structured_layers
+from structured_layers.integrations.cli.compress import Compress
 from structured_layers.integrations.cli.evaluate import Evaluate
 from structured_layers.integrations.cli.report import Report
 from structured_layers.integrations.cli.resume import Resume
 from structured_layers.integrations.cli.train import Train
 
 README = ROOT / "README.md"
-SUBCOMMANDS = {"train": Train, "resume": Resume, "evaluate": Evaluate, "report": Report}
+SUBCOMMANDS = {
+    "train": Train,
+    "resume": Resume,
+    "evaluate": Evaluate,
+    "report": Report,
+    "compress": Compress,
+}
 BIN = ".venv/bin/"
 TABLES = ROOT / "benchmarks" / "readme_tables.py"
 
