@@ -73,6 +73,7 @@ def compress(
     if settings is not None:
         distil_(model, made.policy, report.names, settings)
     _adopt_(made, structure)
+    model._last_obs = None  # the environments belong to both from now on
     return made
 
 

@@ -36,7 +36,7 @@ def fine_tune_(model: Any, num_steps: int, learning_rate: float | None = None) -
 def own_random_state(seed: int) -> Iterator[None]:
     """Seed Python, NumPy and torch, on which SB3 draws, and give back their states at the end."""
     states = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(range(torch.cuda.device_count())):
         random.seed(seed)
         np.random.seed(seed % 2**32)
         torch.manual_seed(seed)

@@ -14,6 +14,7 @@ from torch import nn
 
 from ...errors import StructuredLayersError
 from ...metrics import Summary, summarize
+from ...plots.figure import new_figure
 from .compression import check_compression, compress
 from .distillation import Distillation
 from .evaluation import evaluate
@@ -88,6 +89,7 @@ def compress_sweep(
     Raises:
         StructuredLayersError: if a structure does not exist or fit, or the folder holds another
             sweep. Structures are checked before the first one runs.
+        MissingDependencyError: if there is a folder for the picture, but no matplotlib.
     """
     known = [field.name for field in fields(SweepSettings)]
     if unknown := settings.keys() - known:
@@ -99,6 +101,8 @@ def compress_sweep(
     wanted = [dict(entry) for entry in structures or default_structures(model.policy, target)]
     _check(model, wanted, target)
     folder = None if out is None else Path(out)
+    if folder is not None:
+        new_figure(1, 1)  # a missing extra is said before the first row, not after the last
     sweep = _start(model, common, target, folder)
     done = {row.name for row in sweep.rows}
     for structure in wanted:
@@ -131,7 +135,8 @@ def _start(model: Any, common: SweepSettings, target: Any, folder: Path | None) 
     digest = hashlib.sha256()
     for parameter in model.policy.state_dict().values():
         digest.update(np.ascontiguousarray(parameter.detach().cpu().numpy()).tobytes())
-    settings = {**asdict(common), "target": target, "policy_sha256": digest.hexdigest()}
+    names = list(target) if isinstance(target, tuple) else target  # as JSON gives it back
+    settings = {**asdict(common), "target": names, "policy_sha256": digest.hexdigest()}
     if folder is None:
         return Sweep((), settings)
     folder.mkdir(parents=True, exist_ok=True)
@@ -178,6 +183,7 @@ def compress_row(
             tuned = _returns(made, common)
         if folder is not None:
             _save(made, folder)
+    model._last_obs = None  # the copy has left the environments somewhere else
     size = deployed_size(made.policy)
     return SweepRow(
         name=row_name(structure),

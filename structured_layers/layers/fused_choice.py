@@ -20,7 +20,7 @@ def is_plain_call(tensor: Tensor) -> bool:
     return (
         tensor.ndim == 2
         and not torch.compiler.is_compiling()
-        and not torch.jit.is_tracing()
+        and not torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
         and not torch._C._are_functorch_transforms_active()
         and forward_ad._current_level < 0
     )

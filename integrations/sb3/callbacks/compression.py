@@ -21,8 +21,8 @@ class CompressionCallback(BaseCallback):
 
     ``…_weights`` and ``…_bits`` are those of :func:`~structured_layers.summarize`, ``…_density``
     is the share of edges that exist, and ``…_colors``, only for chromatic layers, the number of
-    colours that are in use over all palettes. The numbers are recorded at every rollout, which
-    costs nothing, and counted anew every ``log_freq`` steps. DQN and QRDQN have no separate critic.
+    colours that are in use over all palettes. They are recorded at every rollout and counted anew
+    every ``log_freq`` steps. DQN and QRDQN have no separate critic.
 
     Args:
         log_freq: environment steps between two counts.
