@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from torch import nn
-from torch.optim import Optimizer
+from torch.optim import Adam, AdamW, Optimizer
 
 Replacement = tuple[nn.Module, nn.Module]
 
@@ -17,7 +17,9 @@ def rebuilt_optimizers(
     """Return for every module of a policy that owns an optimizer one over its present parameters.
 
     Class, options and the state of parameters that stayed are those of the old optimizer, which is
-    left alone. Parameters of a new layer go where those of the old layer were.
+    left alone. Parameters of a new layer go where those of the old layer were. Adam on the CPU
+    becomes fused where nothing else was asked for: the many small parameters of structured layers
+    would cost more than their updates.
 
     Args:
         policy: the policy, after the replacement.
@@ -37,7 +39,8 @@ def _rebuilt(owner: nn.Module, old: Optimizer, replaced: list[Replacement]) -> O
     for group in old.param_groups:
         parameters = [p for p in _present(owner, group["params"], replaced) if id(p) not in taken]
         taken.update(map(id, parameters))
-        groups.append({**group, "params": parameters})
+        fused = {"fused": True} if _may_fuse(type(old), group) else {}
+        groups.append({**group, **fused, "params": parameters})
     # The groups hold every option, so that no constructor has to know the names of all of them.
     make: Callable[..., Optimizer] = type(old)
     new = make(groups, lr=old.param_groups[0]["lr"])
@@ -47,6 +50,14 @@ def _rebuilt(owner: nn.Module, old: Optimizer, replaced: list[Replacement]) -> O
             if parameter in old.state:
                 new.state[parameter] = old.state[parameter]
     return new
+
+
+def _may_fuse(optimizer: type[Optimizer], group: dict[str, Any]) -> bool:
+    """Tell whether a group's options leave open how its steps are computed."""
+    asked = any(group.get(key) for key in ("foreach", "capturable", "differentiable"))
+    is_open = group.get("foreach") is None and group.get("fused") is None and not asked
+    on_cpu = all(p.is_floating_point() and p.device.type == "cpu" for p in group["params"])
+    return optimizer in (Adam, AdamW) and is_open and on_cpu
 
 
 def _present(

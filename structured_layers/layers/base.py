@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from structured_layers.errors import StructuredLayersError
 
+from .fused_choice import is_kept
+
 READ_ONLY_WEIGHT = (
     "weight is built from the layer's free values and is read-only; write to `values`, "
     "or build the layer from a dense one with from_linear"
@@ -104,9 +106,10 @@ class StructuredLinear(nn.Module, ABC):
         # The dictionaries, not the attributes: functional_call substitutes their entries.
         tensors = self._parameters if "values" in self._parameters else self._substituted()
         buffers = self._buffers if tensors is self._parameters else tensors
-        return self.weight_from(
+        weight = self.weight_from(
             cast("Mapping[str, Tensor]", tensors), cast("Mapping[str, Tensor]", buffers)
         )
+        return weight.clone() if is_kept(weight) else weight
 
     @weight.setter
     def weight(self, value: Tensor) -> NoReturn:
