@@ -63,7 +63,7 @@ def test_conversion_of_a_trained_policy_keeps_what_stays(name: str) -> None:
     options = [
         {k: v for k, v in o.param_groups[0].items() if k != "params"} for o in (before, after)
     ]
-    assert options[0] == options[1]
+    assert options[1] == {**options[0], "fused": True}  # as nothing else was asked for
     assert torch.equal(after.state[stays]["exp_avg"], state["exp_avg"])
     assert after.state[stays]["step"] == state["step"] > 0
     assert all(torch.equal(policy.get_submodule(n).bias, bias) for n, bias in biases.items())
@@ -186,3 +186,11 @@ def test_the_resolved_structure_rebuilds_a_projected_policy() -> None:
     assert torch.equal(again.get_distribution(x).mode(), policy.get_distribution(x).mode())
     assert torch.equal(again.action_net.weight, policy.action_net.weight)
     assert STRUCTURES["masked"]["num_edges"] == 30
+
+
+@pytest.mark.parametrize("asked", [{"foreach": True}, {"fused": False}, {"capturable": True}])
+def test_an_optimizer_computes_its_steps_as_it_was_asked_to(asked: dict[str, bool]) -> None:
+    model = make_model("PPO", {"layer": "toeplitz"}, optimizer_kwargs=asked)
+    group = model.policy.optimizer.param_groups[0]
+    assert group.items() >= asked.items()
+    assert not group["fused"]

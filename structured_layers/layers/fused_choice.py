@@ -62,7 +62,7 @@ def _shown_again(show: Callable[..., Tensor], *made_of: Tensor, count: int = 0) 
     dense = made_of[0]
     if dense.numel() > MOST_KEPT or dense.device.type != "cpu" or torch.is_inference_mode_enabled():
         return show(*made_of)
-    last = _last_shown.get(dense)
+    last: _Shown | None = _last_shown.get(dense)  # type: ignore[no-untyped-call]
     if last is not None and last.is_of(made_of, count):
         return last.weight
     weight = show(*made_of)
