@@ -169,10 +169,23 @@ def write_record(folder: Path, model: BaseAlgorithm, curve: Curve, record: dict[
         *(f"{s},{m:.3f},{d:.3f}" for s, m, d in curve.rows),
     ]
     (folder / "progress.csv").write_text("\n".join(lines) + "\n")
-    size = deployed_size(model.policy)
-    record |= {"weights": size.weights, "biases": size.biases, "bits": size.bits}
+    record |= size_of(model)
     write_json(folder / "record.json", record)
     print(json.dumps(record, indent=2))
+
+
+def size_of(model: BaseAlgorithm) -> dict[str, Any]:
+    """Return the fields of a record that say how large the deployed actor is."""
+    size = deployed_size(model.policy)
+    return {"weights": size.weights, "biases": size.biases, "bits": size.bits}
+
+
+def rewrite_sizes(folder: Path) -> None:
+    """Count the model of a record again: ``rewrite_sizes(RESULTS / "sb3" / name)``, by hand."""
+    record = json.loads((folder / "record.json").read_text())
+    model = ALGORITHMS[record["algo"]].load(folder / "model.zip", device="cpu")
+    record.pop("policy_weights", None)  # what the first records had instead
+    write_json(folder / "record.json", record | size_of(model))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """Compress a recorded Stable-Baselines3 model to every structure and keep the sweep as a record.
 
     python benchmarks/sb3_sweep.py halfcheetah-sweep halfcheetah-long-dense-seed0
+    python benchmarks/sb3_sweep.py halfcheetah-fixed-colors halfcheetah-long-dense-seed0 \
+        --structures '[{"layer": "chromatic", "num_colors": 3, "learn_colors": false}]'
 
 The first name is the folder of the sweep under benchmarks/results/sb3/, the second one that of the
 model. Every row is fine-tuned for a fifth of the model's own steps, the dense one too. A sweep that
@@ -33,7 +35,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Sweep the structures of a recorded model.")
     parser.add_argument("name", help="folder of the sweep under benchmarks/results/sb3/")
     parser.add_argument("model", help="folder of the model there")
-    parser.add_argument("--learning-rate", type=float, default=1e-4, help="of the fine-tuning")
+    parser.add_argument("--structures", type=json.loads, help="instead of the usual ones, as JSON")
+    parser.add_argument("--learning-rate", type=float, default=3e-4, help="of the fine-tuning")
     parser.add_argument("--num-episodes", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
@@ -50,6 +53,7 @@ def main() -> int:
     began = time.perf_counter()
     sweep = compress_sweep(
         model,
+        args.structures,
         out=folder,
         on_row=lambda row: print(f"{row.name}: {row.distilled}, {row.last}", flush=True),
         fine_tune_steps=round(SHARE_OF_STEPS * record["env_steps"]),

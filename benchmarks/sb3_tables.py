@@ -2,167 +2,157 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import statistics
-from pathlib import Path
-from typing import Any
 
 from markdown_tables import table
-
-Record = dict[str, Any]
-SOLVED = 475.0  # CartPole-v1
-SWEEP = "halfcheetah-sweep"
-GOALS = {17: 0.97, 5: 0.95, 3: 0.90, 2: 0.75}  # colours, share of the dense return
-
-
-def read_sb3_records(results: Path) -> list[Record]:
-    """Return the records of single trainings, ordered by name."""
-    found = []
-    for path in sorted((results / "sb3").glob("*/record.json")):
-        record = json.loads(path.read_text())
-        with (path.parent / "progress.csv").open() as file:
-            record["curve"] = [
-                (int(r["env_steps"]), float(r["return_mean"])) for r in csv.DictReader(file)
-            ]
-        found.append({**record, "name": path.parent.name})
-    return found
+from sb3_records import (
+    Record,
+    color_rows,
+    dense_returns,
+    grouped,
+    last_of,
+    mean_bits,
+    mean_return,
+    solved_at,
+    standard_error,
+)
 
 
-def read_sweep(results: Path) -> Record | None:
-    """Return the sweep with where it comes from, None if there is none."""
-    folder = results / "sb3" / SWEEP
-    if not (folder / "origin.json").exists():
-        return None
-    sweep = json.loads((folder / "sweep.json").read_text())
-    source = json.loads((folder / "origin.json").read_text())
-    model = json.loads((folder.parent / source["model"] / "record.json").read_text())
-    return {**sweep, "origin": source, "model": model}
-
-
-def sweep_table(sweep: Record | None, names: tuple[str, ...] = ()) -> list[str]:
-    """Return the rows of a sweep, or those of the given names."""
-    if sweep is None:
-        return []
+def sweep_table(sweep: Record, names: tuple[str, ...]) -> list[str]:
+    """Return the rows of a sweep that have these names."""
     dense, rows = dense_returns(sweep), []
     for row in sweep["rows"]:
-        if names and row["name"] not in names:
+        if row["name"] not in names:
             continue
-        last = row["tuned"] or row["distilled"]
+        last = last_of(row)
         rows.append(
             (
                 row["name"],
                 f"{row['weights']:,}",
                 f"{row['bits']['entropy']:,}",
-                returns(row["projected"]),
-                returns(row["distilled"]),
                 returns(last),
                 f"{last['mean'] / dense['before']:.1%}",
                 f"{last['mean'] / dense['after']:.1%}",
             )
         )
     header = (
-        "structure", "weights", "bits", "projected", "distilled", "fine-tuned",
-        "of the dense model", "of the dense model, fine-tuned",
+        "actor", "weights", "bits", "return after fine-tuning", "of the dense model",
+        "of the dense model, fine-tuned as long",
     )  # fmt: skip
     return table(header, rows)
 
 
-def dense_returns(sweep: Record) -> dict[str, float]:
-    row = next(row for row in sweep["rows"] if row["structure"]["layer"] == "dense")
-    return {"before": row["distilled"]["mean"], "after": row["tuned"]["mean"]}
-
-
-def returns(value: dict[str, float] | None) -> str:
-    return "" if value is None else f"{value['mean']:,.0f} ± {value['std']:,.0f}"
-
-
-def sweep_sentences(sweep: Record | None) -> list[str]:
-    """Say from which model the sweep started and which shares were asked for."""
+def colors_table(sweep: Record | None, fixed: Record | None = None) -> list[str]:
+    """Return what each step of the compression leaves of the dense return, by colors."""
     if sweep is None:
         return []
-    model, settings = sweep["model"], sweep["settings"]
-    dense, by_colors = dense_returns(sweep), {}
-    for row in sweep["rows"]:
-        if row["structure"]["layer"] == "chromatic":
-            by_colors[row["structure"]["num_colors"]] = row["tuned"]["mean"]
-    verdicts = [
-        f"{colors} colors {by_colors[colors] / dense['before']:.1%} (goal {goal:.0%})"
-        for colors, goal in GOALS.items()
-        if colors in by_colors
-    ]
-    return [
-        f"{model['algo'].upper()} on {model['env']}, seed {model['seed']}, one model of "
-        f"{model['env_steps']:,} steps ({model['training_seconds']:,.0f} s), "
-        f"{model['return_mean']:,.0f} ± {model['return_std']:,.0f} over {model['num_episodes']} "
-        f"episodes. Each row: {settings['fine_tune_steps']:,} steps of fine-tuning, "
-        f"{settings['num_episodes']} episodes in every evaluation (mean ± standard deviation over "
-        "episodes), one seed.",
-        "",
-        f"Share of the dense model's return: {'; '.join(verdicts)}.",
-        "",
-    ]
+    dense, without = dense_returns(sweep)["before"], color_rows(fixed)
+    rows = []
+    for colors, row in color_rows(sweep).items():
+        steps = [row["projected"], row["distilled"], row["tuned"]]
+        if without:
+            steps.append(last_of(without[colors]) if colors in without else None)
+        rows.append((str(colors), f"{row['weights']:,}", *(share(step, dense) for step in steps)))
+    header = ["colors", "weights", "nearest weights", "distilled", "fine-tuned"]
+    return table([*header, "all of it with fixed colors"] if without else header, rows)
+
+
+def share(value: dict[str, float] | None, dense: float) -> str:
+    return "" if value is None else percent(value["mean"] / dense)
+
+
+def percent(part: float, digits: int = 1) -> str:
+    return f"{round(part, digits + 2) + 0.0:.{digits}%}"  # the sum turns a negative zero around
+
+
+def returns(value: dict[str, float]) -> str:
+    return f"{value['mean']:,.0f} ± {value['std']:,.0f}"
 
 
 def training_table(records: list[Record], task: str) -> list[str]:
     """Return a row for each structure and width of a task, its seeds together."""
-    groups = grouped([record for record in records if record["task"] == task])
+    groups = grouped(records, task)
     if not groups:
-        return []
-    dense = {arch: mean_return(g) for (label, arch), g in groups.items() if label == "dense"}
-    rows = []
-    for (label, arch), group in groups.items():
-        means = [record["return_mean"] for record in group]
-        error = statistics.stdev(means) / len(means) ** 0.5 if len(means) > 1 else None
-        share = mean_return(group) / dense[arch] if arch in dense and dense[arch] > 0 else None
-        rows.append(
-            (
-                label,
-                arch,
-                f"{group[0]['weights']:,}",
-                f"{statistics.mean(r['bits']['entropy'] for r in group):,.0f}",
-                "; ".join(f"{mean:,.1f}" for mean in means),
-                f"{mean_return(group):,.1f}" + (f" ± {error:,.1f}" if error is not None else ""),
-                "" if share is None else f"{share:.1%}",
-                *solved_cells(group, task),
-            )
+        return ["Nothing is recorded yet.", ""]
+    title, compare = COMPARISONS[task]
+    dense = {arch: group for (label, arch), group in groups.items() if label == "dense"}
+    rows = [
+        (
+            label,
+            arch,
+            f"{group[0]['weights']:,}",
+            f"{mean_bits(group):,.0f}",
+            "; ".join(f"{record['return_mean']:,.1f}" for record in group),
+            with_error(mean_return(group), standard_error(group)),
+            compare(group, dense.get(arch, [])),
         )
+        for (label, arch), group in groups.items()
+    ]
     header = (
-        "actor", "hidden", "weights", "bits", "return of each seed", "mean ± standard error",
-        "of dense", *(("steps to 475, each seed",) if task == "cartpole" else ()),
+        "actor", "hidden", "weights", "bits", "return of each seed", "mean ± standard error", title,
     )  # fmt: skip
     return table(header, rows)
 
 
-def solved_cells(group: list[Record], task: str) -> tuple[str, ...]:
-    if task != "cartpole":
-        return ()
-    return ("; ".join(f"{steps:,}" if steps else "never" for steps in map(solved_at, group)),)
+def with_error(mean: float, error: float | None) -> str:
+    return f"{mean:,.1f}" + ("" if error is None else f" ± {error:,.1f}")
 
 
-def solved_at(record: Record) -> int | None:
-    """Return the steps of the first evaluation that solves CartPole."""
-    return next((steps for steps, mean in record["curve"] if mean >= SOLVED), None)
+def share_of_dense(group: list[Record], dense: list[Record]) -> str:
+    return f"{mean_return(group) / mean_return(dense):.1%}" if dense else ""
 
 
-def grouped(records: list[Record]) -> dict[tuple[str, str], list[Record]]:
-    """Return records by structure and hidden sizes, dense ones first, ordered by seed."""
-    groups: dict[tuple[str, str], list[Record]] = {}
-    for record in sorted(records, key=lambda r: (r["structure"] is not None, r["seed"])):
-        arch = ", ".join(map(str, record["net_arch"] or [64, 64]))
-        groups.setdefault((label_of(record["structure"]), arch), []).append(record)
-    return dict(sorted(groups.items(), key=lambda item: (item[0][0] != "dense", item[0])))
+def solved_cell(group: list[Record], dense: list[Record]) -> str:
+    """Return the steps in which each seed solved CartPole."""
+    return "; ".join(f"{steps:,}" if steps else "never" for steps in map(solved_at, group))
 
 
-def label_of(structure: dict[str, Any] | None) -> str:
-    """Say a structure in words."""
-    if structure is None:
-        return "dense"
-    sizes = {"num_colors": "colors", "num_edges": "edges"}
-    words = [f"{structure[key]} {word}" for key, word in sizes.items() if key in structure]
-    learned = structure.get("learn_colors") or structure.get("learn_mask")
-    return ", ".join([structure["layer"], *words, *(["learned"] if learned else [])])
+def difference_cell(group: list[Record], dense: list[Record]) -> str:
+    if not dense or group is dense:
+        return ""
+    mean, error = difference(group, dense)
+    return with_error(mean, error)
 
 
-def mean_return(group: list[Record]) -> float:
-    return statistics.mean(record["return_mean"] for record in group)
+def difference(group: list[Record], dense: list[Record]) -> tuple[float, float | None]:
+    """Return by how much the mean return differs from dense, and the standard error of that."""
+    errors = standard_error(group), standard_error(dense)
+    mean = mean_return(group) - mean_return(dense)
+    if errors[0] is None or errors[1] is None:
+        return mean, None
+    return mean, (errors[0] ** 2 + errors[1] ** 2) ** 0.5
+
+
+def steps_ratio(group: list[Record], dense: list[Record]) -> float | None:
+    """Return in how many times the steps of dense CartPole was solved, None if it was not."""
+    ours, theirs = [solved_at(r) for r in group], [solved_at(r) for r in dense]
+    if not theirs or None in ours or None in theirs:
+        return None
+    return statistics.mean(ours) / statistics.mean(theirs)
+
+
+COMPARISONS = {
+    "halfcheetah": ("of dense", share_of_dense),
+    "cartpole": ("steps to 475, each seed", solved_cell),
+    "pendulum": ("difference to dense ± standard error", difference_cell),
+    "mountaincar": ("difference to dense ± standard error", difference_cell),
+}
+
+
+def overhead_table(record: Record | None) -> list[str]:
+    """Return the speeds of training with each structure, and what it costs."""
+    if record is None:
+        return ["Nothing is recorded yet.", ""]
+    rows = [
+        (
+            algorithm,
+            kind,
+            f"{result['steps_per_second']:,.0f}",
+            "" if kind == "dense" else f"{result['overhead']:+.1%}",
+            "" if kind == "dense" else f"{record['allowed_overhead']:.0%}",
+        )
+        for algorithm, results in record["algorithms"].items()
+        for kind, result in results.items()
+    ]
+    header = ("algorithm", "actor", "env steps per second", "overhead", "goal, at most")
+    return table(header, rows)

@@ -35,6 +35,13 @@ SUBCOMMANDS = {
     "compress": Compress,
 }
 BIN = ".venv/bin/"
+TABLE_PAGES = (
+    "README.md",
+    "docs/how_small.md",
+    "docs/results.md",
+    "docs/layers/learned.md",
+    "docs/layers/speed.md",
+)
 TABLES = ROOT / "benchmarks" / "readme_tables.py"
 
 
@@ -144,6 +151,16 @@ def test_speeds_are_in_the_tables(tmp_path: Path) -> None:
     assert "takes 21 ms after `import torch`, which takes 1,234 ms." in text
 
 
+def test_a_page_needs_every_marker_once(tmp_path: Path) -> None:
+    copy_pages(tmp_path)
+    page = tmp_path / "docs/how_small.md"
+    page.write_text(page.read_text().replace("results:start paper", "results:start papers"))
+    result = tables("--root", str(tmp_path))
+    assert result.returncode == 1
+    assert "how_small.md needs <!-- results:start NAME -->" in result.stderr
+    assert "'papers'" in result.stderr and "'paper'" in result.stderr
+
+
 ORIGIN = {
     "command": "a command",
     "commit": "0" * 40,
@@ -154,7 +171,7 @@ ORIGIN = {
 
 def copy_pages(root: Path) -> None:
     (root / "docs" / "layers").mkdir(parents=True)
-    for page in ("README.md", "docs/results.md", "docs/layers/learned.md", "docs/layers/speed.md"):
+    for page in TABLE_PAGES:
         shutil.copy(ROOT / page, root / page)
 
 

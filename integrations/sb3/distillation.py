@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import StructuredLayersError
+from .exploration import raise_exploration_
 from .observations import collect_states, concatenate, num_states_of, select
 from .policy_outputs import Outputs, States, actor_outputs, critic_outputs
 from .targets import critic_layers, deployed_layers, policy_networks, target_networks
@@ -78,6 +79,7 @@ def distil_(
         if of_actor:
             parameters = _parameters_of(student, _actor_names(student) | of_actor)
             error, states = _rounds(model, student, parameters, states, settings)
+            raise_exploration_(student, model.policy, states)
         if _reaches_critic(student, names):
             _match_critic_(student, model.policy, states, settings)
     _sync_targets_(student, names)
