@@ -13,7 +13,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-EXTRAS := evolution,plots,dev
+EXTRAS := evolution,sb3,plots,dev
 
 # Ruff does not follow links below the paths it is given, so both links are named. It then sees each
 # file once, under the name that it is imported by.

@@ -4,15 +4,17 @@
     python benchmarks/readme_tables.py --check   # fail if they are not up to date
 
 The pages hold markers, ``<!-- results:start -->`` and ``<!-- results:end -->``; what stands between
-them is made from ``benchmarks/results/*/record.json`` and the records of the single benchmarks
-beside them. Pictures of the records are copied to ``docs/assets/``, where the pages find
-them.
+them is made from ``benchmarks/results/*/record.json``, the records of Stable-Baselines3 policies in
+``benchmarks/results/sb3/`` and the records of the single benchmarks beside them. A page with more
+such parts names each: ``<!-- results:start sweep -->``. Pictures of the records are copied to
+``docs/assets/``, where the pages find them.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import shlex
 import statistics
 import sys
@@ -22,10 +24,14 @@ from typing import Any
 
 from layer_tables import digits_table, limits_table
 from markdown_tables import table
+from sb3_pages import Parts, how_small_parts, pictures, readme_parts
 from sensing_tables import sensing_tables
 
 ROOT = Path(__file__).resolve().parent.parent
-START, END = "<!-- results:start -->", "<!-- results:end -->"
+MARKED = re.compile(
+    r"(?P<start><!-- results:start ?(?P<name>[\w-]*) -->\n).*?(?P<end><!-- results:end -->)",
+    re.DOTALL,
+)
 PICTURES = {"learning_curve.png": "Learning curve", "weights.png": "Weight matrices"}
 Record = dict[str, Any]
 
@@ -56,25 +62,27 @@ def outdated_files(root: Path) -> dict[Path, bytes]:
     speed = read_measurement(results / "rollout_throughput.json")
     imports = read_measurement(results / "import_time.json")
     summary = [*returns_table(records), *speed_table(speed), *import_sentence(imports)]
-    wanted = {
-        root / "README.md": summary,
-        root / "docs" / "results.md": [*summary, *details(records, speed, imports)],
-        root / "docs" / "layers" / "learned.md": digits_table(
-            read_measurement(results / "digits.json")
-        ),
-        root / "docs" / "layers" / "speed.md": limits_table(
-            read_measurement(results / "layers.json")
-        ),
-        root / "docs" / "gradient_sensing.md": sensing_tables(
-            read_measurement(results / "directions.json"),
-            read_measurement(results / "gradient_variance.json"),
-        ),
+    docs = root / "docs"
+    digits = digits_table(read_measurement(results / "digits.json"))
+    limits = limits_table(read_measurement(results / "layers.json"))
+    sensing = sensing_tables(
+        read_measurement(results / "directions.json"),
+        read_measurement(results / "gradient_variance.json"),
+    )
+    wanted: dict[Path, Parts] = {
+        root / "README.md": {"": summary, **readme_parts(results)},
+        docs / "results.md": {"": [*summary, *details(records, speed, imports)]},
+        docs / "how_small.md": how_small_parts(results),
+        docs / "layers" / "learned.md": {"": digits},
+        docs / "layers" / "speed.md": {"": limits},
+        docs / "gradient_sensing.md": {"": sensing},
     }
-    files = {path: replace_marked(path, lines) for path, lines in wanted.items()}
+    files = {path: replace_marked(path, parts) for path, parts in wanted.items()}
+    files |= {docs / "assets" / name: data for name, data in pictures(results).items()}
     for name in records:
         for picture in PICTURES:
             if (results / name / picture).exists():
-                target = root / "docs" / "assets" / f"{name}_{picture}"
+                target = docs / "assets" / f"{name}_{picture}"
                 files[target] = (results / name / picture).read_bytes()
     return {
         path: data for path, data in files.items() if not path.exists() or path.read_bytes() != data
@@ -94,14 +102,20 @@ def read_measurement(path: Path) -> Record | None:
     return json.loads(path.read_text()) if path.exists() else None
 
 
-def replace_marked(path: Path, lines: list[str]) -> bytes:
+def replace_marked(path: Path, parts: Parts) -> bytes:
     """Return a page with the lines between its markers replaced."""
     page = path.read_text(encoding="utf-8")
-    head, start, rest = page.partition(START)
-    _, end, tail = rest.partition(END)
-    if not start or not end:
-        raise SystemExit(f"{path} needs the markers {START} and {END}")
-    return "\n".join([head + START, "", *lines, END + tail]).encode()
+    names = [match["name"] for match in MARKED.finditer(page)]
+    if sorted(names) != sorted(parts):
+        raise SystemExit(
+            f"{path} needs <!-- results:start NAME --> and <!-- results:end --> once for each of "
+            f"{sorted(parts)}, where '' stands without a name; it has {sorted(names)}"
+        )
+
+    def replaced(match: re.Match[str]) -> str:
+        return match["start"] + "\n".join(["", *parts[match["name"]], match["end"]])
+
+    return MARKED.sub(replaced, page).encode()
 
 
 def returns_table(records: dict[str, Record]) -> list[str]:

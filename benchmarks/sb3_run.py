@@ -30,7 +30,7 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from structured_layers.files import write_json
-from structured_layers.metrics import summarize
+from structured_layers.integrations.sb3.sweep import deployed_size
 
 ALGORITHMS = {"ppo": PPO, "sac": SAC}
 SB3_PACKAGES = (*(p for p in PACKAGES if p not in ("evotorch", "ray")), "stable-baselines3")
@@ -105,8 +105,6 @@ def make_model(
     if net_arch is not None:
         policy_kwargs["net_arch"] = net_arch
     if structure is not None:
-        import structured_layers.integrations.sb3  # noqa: F401  (registers the policies)
-
         policy, policy_kwargs["structure"] = "StructuredMlpPolicy", structure
     env = make_env(task, seed)
     cls = ALGORITHMS[task.algo]
@@ -171,10 +169,23 @@ def write_record(folder: Path, model: BaseAlgorithm, curve: Curve, record: dict[
         *(f"{s},{m:.3f},{d:.3f}" for s, m, d in curve.rows),
     ]
     (folder / "progress.csv").write_text("\n".join(lines) + "\n")
-    actor = getattr(model.policy, "actor", None)
-    whole = summarize(model.policy if actor is None else actor)
-    write_json(folder / "record.json", {**record, "policy_weights": whole.weights})
+    record |= size_of(model)
+    write_json(folder / "record.json", record)
     print(json.dumps(record, indent=2))
+
+
+def size_of(model: BaseAlgorithm) -> dict[str, Any]:
+    """Return the fields of a record that say how large the deployed actor is."""
+    size = deployed_size(model.policy)
+    return {"weights": size.weights, "biases": size.biases, "bits": size.bits}
+
+
+def rewrite_sizes(folder: Path) -> None:
+    """Count the model of a record again: ``rewrite_sizes(RESULTS / "sb3" / name)``, by hand."""
+    record = json.loads((folder / "record.json").read_text())
+    model = ALGORITHMS[record["algo"]].load(folder / "model.zip", device="cpu")
+    record.pop("policy_weights", None)  # what the first records had instead
+    write_json(folder / "record.json", record | size_of(model))
 
 
 if __name__ == "__main__":

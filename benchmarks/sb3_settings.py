@@ -50,6 +50,8 @@ TASKS = {
         num_envs=4,
         normalize=True,
         keywords=HALFCHEETAH,
+        learning_rate_ends_at=3e-5,
+        eval_every=100_000,
     ),
     "halfcheetah-long": Task(
         env="HalfCheetah-v5",
@@ -64,16 +66,10 @@ TASKS = {
     "cartpole": Task(
         env="CartPole-v1",
         algo="ppo",
-        total_steps=150_000,
+        total_steps=100_000,
         num_envs=8,
-        keywords={
-            "n_steps": 32,
-            "batch_size": 256,
-            "gae_lambda": 0.8,
-            "gamma": 0.98,
-            "n_epochs": 20,
-            "learning_rate": 1e-3,
-        },
+        keywords={"n_steps": 256, "batch_size": 64, "learning_rate": 3e-4},
+        learning_rate_ends_at=3e-5,
         eval_every=5_000,
         num_eval_episodes=20,
     ),

@@ -11,15 +11,17 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class BoxActions:
-    """Outputs clipped to bounds.
+    """Outputs clipped to bounds, or rescaled to them.
 
     Attributes:
         low: (act,)
         high: (act,)
+        rescale: whether outputs lie in [-1, 1], of which -1 stands for ``low`` and 1 for ``high``.
     """
 
     low: NDArray[np.floating]
     high: NDArray[np.floating]
+    rescale: bool = False
 
     @property
     def num_outputs(self) -> int:
@@ -28,6 +30,8 @@ class BoxActions:
 
     def __call__(self, outputs: NDArray[np.float32]) -> NDArray[Any]:
         """Return the actions (n, act) of outputs (n, act)."""
+        if self.rescale:
+            outputs = self.low + 0.5 * (outputs + 1) * (self.high - self.low)
         actions: NDArray[Any] = np.clip(outputs, self.low, self.high)
         return actions.astype(self.low.dtype, copy=False)
 

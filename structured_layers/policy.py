@@ -14,6 +14,7 @@ from torch.nn.utils import parameters_to_vector
 from .actions import Actions
 from .errors import StructuredLayersError
 from .population import PopulationPolicy
+from .sequential_spec import SequentialSpec
 from .specs import NetworkSpec
 from .topology import topology_size, topology_to_vector
 
@@ -41,7 +42,7 @@ class Policy:
         observation_mean: Floats | None = None,
         observation_std: Floats | None = None,
         observation_shape: tuple[int, ...] | None = None,
-        spec: NetworkSpec | None = None,
+        spec: NetworkSpec | SequentialSpec | None = None,
         env: str | None = None,
     ) -> None:
         """Freeze the network's dense weights as NumPy arrays."""

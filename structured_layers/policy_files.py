@@ -16,10 +16,11 @@ from .errors import CheckpointError, StructuredLayersError
 from .files import read_json, read_tensors, write_json, write_tensors
 from .layers import MaskedLinear, tie_palettes_
 from .policy import Policy
+from .sequential_spec import SequentialSpec
 from .specs import NetworkSpec
 from .topology import topology_to_vector, vector_to_topology
 
-FORMAT, VERSION = "structured-layers policy", 1
+FORMAT, VERSION = "structured-layers policy", 2  # 1 had no steps and no rescaled actions
 WEIGHTS = "weights.safetensors"
 PREFIX = "network."
 
@@ -70,7 +71,7 @@ def _network_tensors(network: nn.Module) -> dict[str, Tensor]:
 def _describe(actions: Actions) -> dict[str, Any]:
     if isinstance(actions, DiscreteActions):
         return {"type": "discrete", "n": actions.n, "start": actions.start}
-    return {"type": "box", "size": actions.num_outputs}
+    return {"type": "box", "size": actions.num_outputs, "rescale": actions.rescale}
 
 
 def read_policy(folder: Path, network: nn.Module | None) -> Policy:
@@ -82,7 +83,8 @@ def read_policy(folder: Path, network: nn.Module | None) -> Policy:
     try:
         spec = None  # a network of the caller's own may be another one than the files describe
         if network is None:
-            spec = NetworkSpec.from_json(data["network"])
+            kind = SequentialSpec if "steps" in data["network"] else NetworkSpec
+            spec = kind.from_json(data["network"])
             network = spec.build()
         _load_network(network, tensors)
         normalized = data["observation_normalization"]
@@ -110,7 +112,7 @@ def _actions(description: dict[str, Any], tensors: dict[str, Tensor]) -> Actions
             f"its actions are of type {description['type']!r} with bounds of shapes "
             f"{tuple(low.shape)} and {tuple(high.shape)}, which is neither a box nor discrete"
         )
-    return BoxActions(low.numpy(), high.numpy())
+    return BoxActions(low.numpy(), high.numpy(), bool(description.get("rescale", False)))
 
 
 def _load_network(network: nn.Module, tensors: dict[str, Tensor]) -> None:

@@ -12,7 +12,18 @@ from torch import Tensor, nn
 from .errors import StructuredLayersError
 from .layers import StructuredLinear, UnitActivations
 from .networks import SkipMLP
-from .stages import Dense, Elementwise, FloatArray, Skipping, Stage, Units, relu, sigmoid, silu
+from .stages import (
+    Clip,
+    Dense,
+    Elementwise,
+    FloatArray,
+    Skipping,
+    Stage,
+    Units,
+    relu,
+    sigmoid,
+    silu,
+)
 from .topology import topology_size
 
 Slices = dict[int, Tensor]
@@ -24,7 +35,7 @@ ACTIVATIONS: dict[type[nn.Module], Callable[[FloatArray], FloatArray]] = {
     nn.Sigmoid: sigmoid,
     nn.SiLU: silu,
 }
-SUPPORTED = ("nn.Linear", "structured layers", "UnitActivations", "SkipMLP", "Identity")
+SUPPORTED = ("nn.Linear", "structured layers", "UnitActivations", "SkipMLP", "Identity", "Hardtanh")
 
 
 class PopulationPolicy:
@@ -37,8 +48,8 @@ class PopulationPolicy:
 
     Args:
         network: an ``nn.Sequential`` (nested ones are fine) of ``nn.Linear``, structured layers,
-            Tanh, ReLU, Sigmoid, SiLU, Identity, UnitActivations and SkipMLP modules. It is only
-            read.
+            Tanh, ReLU, Sigmoid, SiLU, Hardtanh, Identity, UnitActivations and SkipMLP modules. It
+            is only read.
         weights: (P, d), each row as from ``torch.nn.utils.parameters_to_vector``.
         topology: (P, K), each row as from :func:`~structured_layers.topology_to_vector`; None takes
             the network's own for every candidate.
@@ -166,6 +177,8 @@ def _stage(path: str, module: nn.Module, parameters: Slices, buffers: Slices) ->
         return Skipping(layers, activations)
     if type(module) in ACTIVATIONS:
         return Elementwise(ACTIVATIONS[type(module)])
+    if isinstance(module, nn.Hardtanh):
+        return Elementwise(Clip(module.min_val, module.max_val))
     raise StructuredLayersError(
         f"{path} is a {type(module).__module__}.{type(module).__qualname__}, which a population "
         f"cannot run; supported are {', '.join(SUPPORTED)} and "

@@ -37,6 +37,19 @@ def silu(x: FloatArray) -> FloatArray:
     return x * sigmoid(x)
 
 
+@dataclass(frozen=True)
+class Clip:
+    """The function that keeps its input between two bounds."""
+
+    low: float
+    high: float
+
+    def __call__(self, x: FloatArray) -> FloatArray:
+        """Clip every entry."""
+        y: FloatArray = np.clip(x, np.float32(self.low), np.float32(self.high))
+        return y
+
+
 def _exp(x: FloatArray) -> FloatArray:
     y: FloatArray = np.exp(np.minimum(x, np.float32(LARGEST_EXPONENT)))
     return y

@@ -152,9 +152,9 @@ def displacement(family: str, in_features: int, out_features: int, rank: int) ->
 
 
 def nearest_color_truth(layer: StructuredLinear) -> Tensor:
-    centers = layer.scale * layer.values
-    nearest = (layer.shadow[..., None] - centers).abs().argmin(-1)
-    return centers[nearest]
+    entries = layer.in_features**0.5 * layer.shadow
+    nearest = (entries[..., None] - layer.values).abs().argmin(-1)
+    return (layer.scale * layer.values)[nearest]
 
 
 def largest_values_truth(layer: StructuredLinear) -> Tensor:

@@ -14,6 +14,9 @@ CASES = {
     "es_halfcheetah.py": (SHORT, "over 1 fresh episodes"),
     "es_enas_swimmer.py": ([*SHORT, "--center-evaluations", "1", "--out", "policy"], "policy: ret"),
     "digits.py": (["--epochs", "1"], "colors-learned"),
+    "sb3_ppo.py": (["--total-steps", "256", "--episodes", "1"], "20 weights in the actor"),
+    "cleanrl_ppo.py": (["--total-steps", "1024"], "20 weights, mean return"),
+    "torchrl_ppo.py": (["--total-steps", "512", "--batch-steps", "512"], "259 weights, mean"),
     "pgpe_toeplitz.py": ([*SHORT, "--env", "Hopper-v5", "--popsize", "4"], "Hopper-v5: return"),
 }
 

@@ -298,7 +298,7 @@ def cut(path: Path) -> None:
         (lambda f: (f / "policy.json").write_bytes(b"\xff\xfe"), "cut off or not JSON"),
         (lambda f: (f / "policy.json").write_text("[1]"), "is not a structured-layers policy"),
         (lambda f: edit_json(f, format="other"), "is not a structured-layers policy"),
-        (lambda f: edit_json(f, version=2), "has version 2, .* reads up to 1; upgrade"),
+        (lambda f: edit_json(f, version=3), "has version 3, .* reads up to 2; upgrade"),
         (lambda f: edit_json(f, version="new"), "has version new"),
         (lambda f: edit_json(f, network={"in_features": 8}), "'hidden'"),
         (lambda f: edit_json(f, network=None), "does not hold a whole policy"),

@@ -20,14 +20,29 @@ from markdown_blocks import (
 )
 
 from structured_layers.integrations.cli import main as structured_layers
+from structured_layers.integrations.cli.compress import Compress
 from structured_layers.integrations.cli.evaluate import Evaluate
 from structured_layers.integrations.cli.report import Report
 from structured_layers.integrations.cli.resume import Resume
 from structured_layers.integrations.cli.train import Train
 
 README = ROOT / "README.md"
-SUBCOMMANDS = {"train": Train, "resume": Resume, "evaluate": Evaluate, "report": Report}
+SUBCOMMANDS = {
+    "train": Train,
+    "resume": Resume,
+    "evaluate": Evaluate,
+    "report": Report,
+    "compress": Compress,
+}
 BIN = ".venv/bin/"
+TABLE_PAGES = (
+    "README.md",
+    "docs/how_small.md",
+    "docs/results.md",
+    "docs/layers/learned.md",
+    "docs/layers/speed.md",
+    "docs/gradient_sensing.md",
+)
 TABLES = ROOT / "benchmarks" / "readme_tables.py"
 
 
@@ -137,6 +152,16 @@ def test_speeds_are_in_the_tables(tmp_path: Path) -> None:
     assert "takes 21 ms after `import torch`, which takes 1,234 ms." in text
 
 
+def test_a_page_needs_every_marker_once(tmp_path: Path) -> None:
+    copy_pages(tmp_path)
+    page = tmp_path / "docs/how_small.md"
+    page.write_text(page.read_text().replace("results:start paper", "results:start papers"))
+    result = tables("--root", str(tmp_path))
+    assert result.returncode == 1
+    assert "how_small.md needs <!-- results:start NAME -->" in result.stderr
+    assert "'papers'" in result.stderr and "'paper'" in result.stderr
+
+
 ORIGIN = {
     "command": "a command",
     "commit": "0" * 40,
@@ -147,13 +172,7 @@ ORIGIN = {
 
 def copy_pages(root: Path) -> None:
     (root / "docs" / "layers").mkdir(parents=True)
-    for page in (
-        "README.md",
-        "docs/results.md",
-        "docs/layers/learned.md",
-        "docs/layers/speed.md",
-        "docs/gradient_sensing.md",
-    ):
+    for page in TABLE_PAGES:
         shutil.copy(ROOT / page, root / page)
 
 

@@ -12,6 +12,7 @@ try:
     import tyro
     from rich.console import Console
 
+    from .compress import Compress
     from .evaluate import Evaluate
     from .report import Report
     from .resume import Resume
@@ -31,9 +32,15 @@ def main(args: Sequence[str] | None = None) -> int:
     """
     logging.getLogger("evotorch").setLevel(logging.WARNING)
     command = tyro.extras.subcommand_cli_from_dict(
-        {"train": Train, "resume": Resume, "evaluate": Evaluate, "report": Report},
+        {
+            "train": Train,
+            "resume": Resume,
+            "evaluate": Evaluate,
+            "report": Report,
+            "compress": Compress,
+        },
         prog="structured-layers",
-        description="Train, continue and evaluate compact policies.",
+        description="Train, continue, evaluate and compress policies.",
         args=None if args is None else list(args),
     )
     try:

@@ -73,9 +73,6 @@ def match_spread_(layer: StructuredLinear, linear: nn.Linear) -> StructuredLinea
         layer.values.mul_(ratio ** (1 / _degree(layer)))
         return layer
     scale.mul_(ratio)
-    shadow: Tensor | None = getattr(layer, "shadow", None)
-    if shadow is not None:  # the colours of a learning layer follow from shadow / scale
-        shadow.mul_(ratio)
     return layer
 
 

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from structured_layers.errors import StructuredLayersError
 
+from .fused_choice import is_kept
+
 READ_ONLY_WEIGHT = (
     "weight is built from the layer's free values and is read-only; write to `values`, "
     "or build the layer from a dense one with from_linear"
@@ -102,10 +104,12 @@ class StructuredLinear(nn.Module, ABC):
     def weight(self) -> Tensor:
         """The dense weight ``(out_features, in_features)``, differentiable and read-only."""
         # The dictionaries, not the attributes: functional_call substitutes their entries.
-        return self.weight_from(
-            cast("Mapping[str, Tensor]", self._parameters),
-            cast("Mapping[str, Tensor]", self._buffers),
+        tensors = self._parameters if "values" in self._parameters else self._substituted()
+        buffers = self._buffers if tensors is self._parameters else tensors
+        weight = self.weight_from(
+            cast("Mapping[str, Tensor]", tensors), cast("Mapping[str, Tensor]", buffers)
         )
+        return weight.clone() if is_kept(weight) else weight
 
     @weight.setter
     def weight(self, value: Tensor) -> NoReturn:
@@ -126,8 +130,14 @@ class StructuredLinear(nn.Module, ABC):
     def forward(self, input: Tensor) -> Tensor:
         """Map ``(*, in_features)`` to ``(*, out_features)``."""
         # The dictionaries, as in `weight`, and because attributes take longer to look up.
+        if "values" not in self._parameters:
+            return F.linear(input, self.weight, self.bias)
         weight = self.weight_from(self._parameters, self._buffers)  # type: ignore[arg-type]
         return F.linear(input, weight, self._parameters["bias"])
+
+    def _substituted(self) -> dict[str, Any]:
+        """Return all tensors by name where TensorDict has put plain ones among the attributes."""
+        return {**vars(self), **self._buffers, **self._parameters}
 
     def _add_bias(self, product: Tensor) -> Tensor:
         """Return a product of the weight with an input as the output, contiguous as a dense one."""

@@ -20,6 +20,7 @@ from .seeded_colors import draw_seed, seeded_colors
 from .straight_through import (
     learned_chromatic,
     nearest_colors,
+    palette_units,
     quantile_palette,
     root_mean_square,
 )
@@ -34,9 +35,9 @@ class ChromaticLinear(StructuredLinear):
     with the palette p, the colouring Φ, and a scale s that is 1 unless it is asked for.
 
     The colouring is fixed, or a search moves it, unless ``learn_colors`` is set. Then the layer
-    keeps a dense ``shadow`` weight, every edge shows the scaled colour that is nearest to its
-    shadow, and the gradient of the weight goes straight through to the shadow, so that any
-    ``torch.optim`` optimizer learns colours, palette and scale together. A palette that such a
+    keeps a dense ``shadow`` V, every edge shows the colour that is nearest to its entry of
+    √in_features · V, and the gradient of the weight goes straight through to the shadow, so that
+    any ``torch.optim`` optimizer learns colours, palette and scale together. A palette that such a
     layer is the first to join starts at quantiles of the shadow with a root mean square of 1.
     :meth:`harden` ends the learning.
 
@@ -70,7 +71,7 @@ class ChromaticLinear(StructuredLinear):
     ``from_linear(linear, palette=17)`` (or ``num_colors=17``) clusters the weights by k-means into
     a private palette; ``colors=`` fixes the colouring and takes each colour's mean. A shared
     :class:`Palette` stays as it is: colours and a scale are fitted to it. With
-    ``learn_colors=True`` the given weights become the shadow.
+    ``learn_colors=True`` learning starts from the given weights.
 
     Raises:
         StructuredLayersError: if the palette, the colours or the scale cannot serve the layer.
@@ -154,13 +155,15 @@ class ChromaticLinear(StructuredLinear):
 
     @torch.no_grad()
     def _draw_shadow(self, shadow: nn.Parameter, new_palette: bool, new_scale: bool) -> None:
-        bound = 1 / math.sqrt(self.in_features)
-        nn.init.uniform_(shadow, -bound, bound)
+        """Draw the shadow as spread as the palette; a new scale gives nn.Linear's variance."""
+        nn.init.uniform_(shadow, -math.sqrt(3), math.sqrt(3))
         if new_palette:
             self.values.copy_(quantile_palette(shadow, self.values.numel()))
         self.palette.keep()
+        size = root_mean_square(self.values)
+        shadow.mul_(size / math.sqrt(self.in_features))
         if new_scale and self.scale is not None:
-            self.scale.copy_(root_mean_square(shadow) / root_mean_square(self.values))
+            self.scale.copy_(1 / (math.sqrt(3 * self.in_features) * size))
 
     @property
     def colors(self) -> Tensor:
@@ -168,9 +171,9 @@ class ChromaticLinear(StructuredLinear):
         buffer = self._buffers.get("colors")
         if buffer is not None:
             return buffer
-        if self.shadow is None or self.scale is None:
+        if self.shadow is None:
             raise AttributeError("colors")  # as hasattr asks before a buffer is registered
-        return nearest_colors(self.shadow, self.scale * self.values)
+        return nearest_colors(palette_units(self.shadow), self.values)
 
     def harden(self) -> Self:
         """Return the layer with its present colours fixed; a plain layer returns itself.

@@ -68,12 +68,17 @@ def _zero_start(palette: Palette | int, shape: tuple[int, int]) -> Fit:
 
 def _learning_start(weight: Tensor, palette: Palette | int, colors: Tensor | None) -> Fit:
     structure = {"palette": palette, "colors": colors, "learn_colors": True}
+    parameters: dict[str, Tensor] = {}
     if isinstance(palette, Palette):
         _, scale = _fit_to_palette(weight, palette, None)
-        return structure, {"shadow": weight, "scale": scale}
-    centers = kmeans(weight, check_num_colors(palette, (weight.shape[0], weight.shape[1])))
-    scale = root_mean_square(centers)
-    return structure, {"shadow": weight, "scale": scale, "values": centers / scale}
+    else:
+        centers = kmeans(weight, check_num_colors(palette, (weight.shape[0], weight.shape[1])))
+        scale = root_mean_square(centers)
+        parameters["values"] = centers / scale
+    parameters["scale"] = scale
+    if bool(scale):  # a weight of zeros keeps the shadow that is drawn: its colours can be learned
+        parameters["shadow"] = weight / (scale * math.sqrt(weight.shape[1]))
+    return structure, parameters
 
 
 def _fit_to_palette(

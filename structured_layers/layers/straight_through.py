@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from .coloring import chromatic
+from .fused_choice import is_plain_call, show_colors, show_edges
 
 
 def straight_through(shown: Tensor, shadow: Tensor) -> Tensor:
@@ -63,29 +64,46 @@ def nearest_colors(weight: Tensor, centers: Tensor) -> Tensor:
     return order.gather(-1, ranks).view(weight.shape)
 
 
-def learned_chromatic(shadow: Tensor, values: Tensor, scale: Tensor) -> Tensor:
-    r"""Show each entry of a shadow weight as the nearest colour of a scaled palette.
+def palette_units(shadow: Tensor) -> Tensor:
+    r"""Return :math:`\sqrt{n} V`, a shadow of n inputs in the units of its palette.
 
-    .. math:: W_{ij} = s \cdot p_{c(i,j)}, \quad c(i,j) = \arg\min_k |V_{ij} - s \cdot p_k|
-
-    The gradient of an entry goes to the shadow as it is. Palette and scale collect the gradients of
-    many entries; theirs are divided by the square root of the number of entries.
+    A shadow is of the size of a default ``nn.Linear`` weight whatever the gain of its layer, so
+    that one learning rate moves the colours of all layers at the same pace.
 
     Args:
         shadow: V, (*batch, out, in).
+    """
+    return math.sqrt(shadow.shape[-1]) * shadow
+
+
+def learned_chromatic(shadow: Tensor, values: Tensor, scale: Tensor) -> Tensor:
+    r"""Show each entry of a shadow as the nearest colour of a palette, times a scale.
+
+    .. math:: W_{ij} = s \cdot p_{c(i,j)}, \quad c(i,j) = \arg\min_k |\sqrt{n} V_{ij} - p_k|
+
+    The gradient goes straight through to the shadow, as if W were :math:`s \sqrt{n} V`. The scale
+    is no part of the choice: a layer of growing gain keeps its colours. Palette and scale collect
+    the gradients of many entries; theirs are divided by the square root of the number of entries.
+
+    Args:
+        shadow: V, (*batch, out, n).
         values: p, (*batch, num_colors).
         scale: s, (*batch).
 
     Returns:
-        (*batch, out, in).
+        (*batch, out, n).
 
     Reference:
-        Esser et al., Learned Step Size Quantization, ICLR 2020, section 2.2.
+        Esser et al., Learned Step Size Quantization, ICLR 2020, section 2.2, for the factor.
     """
-    colors = nearest_colors(shadow, scale[..., None] * values)
+    if is_plain_call(shadow):
+        return show_colors(shadow, values, scale)
+    entries = palette_units(shadow)
+    colors = nearest_colors(entries, values)
     factor = 1 / math.sqrt(shadow.shape[-2] * shadow.shape[-1])
     palette, gain = scaled_gradient(values, factor), scaled_gradient(scale, factor)
-    return straight_through(gain[..., None, None] * chromatic(palette, colors), shadow)
+    shown = gain[..., None, None] * chromatic(palette, colors)
+    return straight_through(shown, scale.detach()[..., None, None] * entries)
 
 
 def quantile_palette(weight: Tensor, num_colors: int) -> Tensor:
@@ -146,5 +164,7 @@ def learned_masked(values: Tensor, num_edges: int) -> Tensor:
     Returns:
         (*batch, out, in), 0 where an entry is not kept.
     """
+    if is_plain_call(values):
+        return show_edges(values, num_edges)
     kept = torch.where(largest_edges(values, num_edges), values.detach(), 0.0)
     return straight_through(kept, values)
