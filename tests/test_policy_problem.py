@@ -2,12 +2,10 @@
 
 import copy
 from functools import partial
-from pathlib import Path
 
 import gymnasium
 import numpy as np
 import pytest
-import ray
 import torch
 from drift_envs import Drift, KillsItsProcessOnce, Picture, Troubled, UnableToStart
 from evotorch import SolutionBatch
@@ -69,15 +67,6 @@ def assert_same_tree(one, other):
         assert torch.equal(one, other)
     else:
         assert one == other
-
-
-@pytest.fixture(scope="module")
-def ray_session():
-    """One Ray for all tests here, whose workers find the test environments."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(Path(__file__).parent))
-        yield
-        ray.shutdown()
 
 
 def three_generations(controller=CONTROLLERS[0], network=None, popsize=12, **settings):

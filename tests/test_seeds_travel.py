@@ -1,7 +1,6 @@
 """What actors are sent, and that they make the same bits of it."""
 
 import pickle
-from pathlib import Path
 
 import pytest
 import ray
@@ -15,15 +14,7 @@ from structured_layers.integrations.evotorch import policy_problem as problem_mo
 from structured_layers.integrations.evotorch.perturbed_rows import PerturbedRows
 from structured_layers.layers import MaskedLinear
 
-pytestmark = pytest.mark.xdist_group("ray")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _ray():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(Path(__file__).parent))
-        yield
-        ray.shutdown()
+pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.usefixtures("ray_session")]
 
 
 def make_problem(hidden: int, num_actors: int) -> PolicyProblem:
@@ -34,9 +25,12 @@ def make_problem(hidden: int, num_actors: int) -> PolicyProblem:
 
 
 @pytest.fixture(scope="module")
-def problems():
-    """The same problem alone and with two actors, at its start."""
-    alone, spread = make_problem(60, 0), make_problem(60, 2)
+def problems(ray_session):
+    """The same problem alone and with two actors, at its start.
+
+    A candidate is larger than any seed, and small enough for the d × d matrix of CMA-ES.
+    """
+    alone, spread = make_problem(24, 0), make_problem(24, 2)
     yield alone, spread
     spread.kill_actors()
 
