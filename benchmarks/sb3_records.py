@@ -12,6 +12,7 @@ Record = dict[str, Any]
 SOLVED = 475.0  # CartPole-v1
 SWEEP = "halfcheetah-sweep"
 FIXED_COLORS = "halfcheetah-fixed-colors"  # the same model with colors that do not move
+HIGHER_RATE = "halfcheetah-sweep-3e-4"
 
 
 def read_sb3_records(results: Path) -> list[Record]:

@@ -27,8 +27,9 @@ def raise_exploration_(student: Any, teacher: nn.Module, states: States) -> None
         states: where the error is measured.
     """
     log_std = getattr(student, "log_std", None)
-    is_gaussian = isinstance(log_std, nn.Parameter) and log_std.ndim == 1
-    if not is_gaussian or not isinstance(student.action_space, spaces.Box):
+    if not isinstance(log_std, nn.Parameter) or log_std.ndim != 1:
+        return
+    if not isinstance(student.action_space, spaces.Box):
         return
     wanted = actor_outputs(teacher, states)["means"]
     found = actor_outputs(student, states)["means"]
