@@ -5,7 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from sb3_records import FIXED_COLORS, HIGHER_RATE, SWEEP, Record, read_sb3_records, read_sweep
+from sb3_records import (
+    FIXED_COLORS,
+    HIGHER_RATE,
+    MASKED,
+    SWEEP,
+    Record,
+    read_sb3_records,
+    read_sweep,
+)
 from sb3_sentences import (
     cartpole_sentences,
     difference_sentences,
@@ -48,6 +56,7 @@ def how_small_parts(results: Path) -> Parts:
     return {
         "model": model_sentences(sweep),
         "sweep": [*printed(sweep), *sweep_sentences(sweep)],
+        "masked": printed(read_sweep(results, MASKED)),
         "picture": picture(results, "sb3_sweep.png"),
         "colors": [
             *colors_table(sweep, fixed),
