@@ -5,7 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from sb3_records import FIXED_COLORS, SWEEP, Record, read_sb3_records, read_sweep
+from sb3_records import (
+    FIXED_COLORS,
+    HIGHER_RATE,
+    MASKED,
+    SWEEP,
+    Record,
+    read_sb3_records,
+    read_sweep,
+)
 from sb3_sentences import (
     cartpole_sentences,
     difference_sentences,
@@ -14,6 +22,7 @@ from sb3_sentences import (
     model_sentences,
     overhead_sentences,
     paper_sentences,
+    rate_sentences,
     scratch_sentences,
     sweep_sentences,
 )
@@ -38,7 +47,7 @@ def readme_parts(results: Path) -> Parts:
 def how_small_parts(results: Path) -> Parts:
     """Return the parts of the page 'How small can my policy go?'."""
     records, sweep = read_sb3_records(results), read_sweep(results)
-    fixed = read_sweep(results, FIXED_COLORS)
+    fixed, faster = read_sweep(results, FIXED_COLORS), read_sweep(results, HIGHER_RATE)
     overhead = read_json(results / "sb3_overhead.json")
     small = {
         task: [*training_table(records, task), *difference_sentences(records, task)]
@@ -47,12 +56,14 @@ def how_small_parts(results: Path) -> Parts:
     return {
         "model": model_sentences(sweep),
         "sweep": [*printed(sweep), *sweep_sentences(sweep)],
+        "masked": printed(read_sweep(results, MASKED)),
         "picture": picture(results, "sb3_sweep.png"),
         "colors": [
             *colors_table(sweep, fixed),
             *gain_sentences(sweep, fixed),
             *goal_sentences(sweep),
         ],
+        "rate": [*rate_sentences(faster), *colors_table(faster), *goal_sentences(faster)],
         "paper": paper_sentences(sweep),
         "scratch": [
             *training_table(records, "halfcheetah"),

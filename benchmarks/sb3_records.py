@@ -12,6 +12,8 @@ Record = dict[str, Any]
 SOLVED = 475.0  # CartPole-v1
 SWEEP = "halfcheetah-sweep"
 FIXED_COLORS = "halfcheetah-fixed-colors"  # the same model with colors that do not move
+HIGHER_RATE = "halfcheetah-sweep-3e-4"
+MASKED = "halfcheetah-sweep-masked"
 
 
 def read_sb3_records(results: Path) -> list[Record]:
@@ -55,13 +57,11 @@ def last_of(row: Record) -> dict[str, float]:
 
 
 def color_rows(sweep: Record | None) -> dict[int, Record]:
-    """Return the rows of a sweep that share a palette, by its size."""
+    """Return the rows of a sweep that share a palette, by its size, the largest first."""
     rows = [] if sweep is None else sweep["rows"]
-    return {
-        row["structure"]["num_colors"]: row
-        for row in rows
-        if row["structure"]["layer"] == "chromatic"
-    }
+    shared = [row for row in rows if row["structure"]["layer"] == "chromatic"]
+    shared.sort(key=lambda row: -int(row["structure"]["num_colors"]))
+    return {row["structure"]["num_colors"]: row for row in shared}
 
 
 def grouped(records: list[Record], task: str) -> dict[tuple[str, str], list[Record]]:

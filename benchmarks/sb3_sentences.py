@@ -67,6 +67,18 @@ def goal_sentences(sweep: Record | None) -> list[str]:
     ]
 
 
+def rate_sentences(sweep: Record | None) -> list[str]:
+    """Say from which learning rate the fine-tuning of another sweep started."""
+    if sweep is None:
+        return ["No other rate is recorded yet.", ""]
+    origin, settings = sweep["origin"], sweep["settings"]
+    return [
+        f"Fine-tuned from a learning rate of {settings['learning_rate']:g} instead (commit "
+        f"`{origin['commit'][:12]}`):",
+        "",
+    ]
+
+
 def gain_sentences(sweep: Record | None, fixed: Record | None) -> list[str]:
     """Say what each step of the compression wins back in the mean over the colors."""
     rows = color_rows(sweep)

@@ -23,6 +23,8 @@ from .specs import ACTIVATION_MODULES
 
 NAMES = {kind: name for name, kind in STRUCTURES.items() if kind is not None}
 ACTIVATION_NAMES = {kind: name for name, kind in ACTIVATION_MODULES.items()}
+# What Python and PyTorch raise for data that make no network.
+REFUSALS = (AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 Step = Mapping[str, Any]
 
 
@@ -74,13 +76,20 @@ class SequentialSpec:
         """Return the spec that :meth:`to_json` described.
 
         Raises:
-            StructuredLayersError: unknown or missing keys.
+            StructuredLayersError: unknown or missing keys, or values that no network has.
         """
-        spec = cls(tuple(data["steps"]))
         try:
-            spec.build()
-        except (AttributeError, KeyError, TypeError) as error:
-            raise StructuredLayersError(f"not the description of a network: {error}") from error
+            spec = cls(tuple(dict(step) for step in data["steps"]))
+            found = cls.of(spec.build())
+        except StructuredLayersError:
+            raise
+        except REFUSALS as error:
+            what = f"{type(error).__name__}: {error}"
+            raise StructuredLayersError(f"not the description of a network: {what}") from error
+        if found.to_json() != data:
+            raise StructuredLayersError(
+                f"not the description of a network: the one that {data} builds is {found.to_json()}"
+            )
         return spec
 
 

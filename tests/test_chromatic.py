@@ -191,6 +191,10 @@ GOOD_COLORS = torch.zeros(2, 3, dtype=torch.int64)
         ({"palette": 7}, "got 7; use nn.Linear for an unshared layer"),
         ({"palette": 2.0}, "palette must be a Palette or an integer number of colours, got 2.0"),
         ({"palette": True}, "got True"),
+        (
+            {"palette": 2, "learn_colors": "false"},
+            "learn_colors must be True or False, got 'false'",
+        ),
         ({"palette": 2, "colors": GOOD_COLORS.T}, r"got torch.int64 of shape \(3, 2\)"),
         ({"palette": 2, "colors": GOOD_COLORS.float()}, "got torch.float32"),
         ({"palette": 2, "colors": GOOD_COLORS.bool()}, "got torch.bool"),

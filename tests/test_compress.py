@@ -252,5 +252,7 @@ def test_distillation_needs_an_environment(tmp_path: Path) -> None:
 
 
 def test_settings_are_checked() -> None:
-    with pytest.raises(StructuredLayersError, match="num_updates must be positive, got 0"):
+    with pytest.raises(StructuredLayersError, match="num_updates must be an integer of at least 1"):
         Distillation(num_updates=0)
+    with pytest.raises(StructuredLayersError, match="learning_rate must be a finite .*, got nan"):
+        Distillation(learning_rate=float("nan"))

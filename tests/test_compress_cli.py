@@ -52,7 +52,7 @@ def test_one_structure(trained: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert [row["name"] for row in rows] == ["dense", "chromatic-3"]
     assert rows[0]["tuned"] is None and rows[1]["tuned"] is not None
     assert run(trained, "--num-colors", "3") == 2
-    assert "holds a model.zip" in capsys.readouterr().err
+    assert "holds model.zip, vecnormalize.pkl, compression.json" in capsys.readouterr().err
 
 
 def test_a_sweep_and_a_missing_normalizer(
@@ -68,7 +68,12 @@ def test_a_sweep_and_a_missing_normalizer(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--algo", "sac"], "cannot be loaded as a model of SAC in CartPole-v1"),
+        (["--algo", "sac"], "seems to be a model of PPO, not of SAC; give --algo ppo"),
+        (["--device", "banana"], "--device must be auto or a device of PyTorch"),
+        (["--seed", "-1"], "seed must be an integer of at least 0, got -1"),
+        (["--fine-tune-steps", "8", "--learning-rate", "-1"], "finite number above 0, got -1.0"),
+        (["--learning-rate", "0.1"], "--learning-rate goes with --fine-tune-steps"),
+        (["--replay-buffer", "b.pkl", "--fine-tune-steps", "8"], "PPO has none"),
         (["--env", "Pendulum-v1"], "spaces do not match"),
         (["--env", "NoSuchEnv-v0"], "NoSuchEnv-v0 cannot be made"),
         (["--layer", "toeplitz", "--num-colors", "4"], "--num-colors goes with --layer chromatic"),

@@ -7,8 +7,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium.wrappers import TimeLimit
 
 pytest.importorskip("stable_baselines3")
 pytest.importorskip("sb3_contrib")
@@ -152,6 +154,15 @@ def test_the_front_has_no_point_that_another_beats() -> None:
         ([{"layer": "toeplitz"}] * 2, {}, "toeplitz more than once"),
         (STRUCTURES, {"episodes": 3}, "got episodes"),
         (STRUCTURES, {"num_episodes": 0}, "at least 1"),
+        (STRUCTURES, {"num_episodes": 2.5}, "num_episodes must be an integer"),
+        (STRUCTURES, {"seed": -1}, "seed must be an integer of at least 0"),
+        (STRUCTURES, {"learning_rate": -1.0}, "learning_rate must be a finite number above 0"),
+        (STRUCTURES, {"projection": "no"}, "projection must be True or False, got 'no'"),
+        (STRUCTURES, {"distillation": True}, "must be a Distillation, got True"),
+        (["toeplitz"], {}, r"must be a list of dicts such as .* got \['toeplitz'\]"),
+        ("toeplitz", {}, "must be a list of dicts"),
+        ({"layer": "toeplitz"}, {}, "must be a list of dicts"),
+        (7, {}, "must be a list of dicts"),
     ],
 )
 def test_bad_sweeps_do_not_start(
@@ -160,6 +171,58 @@ def test_bad_sweeps_do_not_start(
     with pytest.raises(StructuredLayersError, match=message):
         compress_sweep(make_model(), structures, out=tmp_path / "out", **settings)
     assert not (tmp_path / "out" / "sweep.json").exists()
+
+
+@pytest.mark.parametrize("change", ["environment", "num_envs", "normalizer_sha256"])
+def test_a_sweep_of_something_else_does_not_go_on(change: str, tmp_path: Path) -> None:
+    settings = {**SETTINGS, "fine_tune_steps": 0}
+    model = make_model(normalize=True)
+    compress_sweep(model, STRUCTURES[:1], out=tmp_path, **settings)
+    again = compress_sweep(model, STRUCTURES[:1], out=tmp_path, **settings)
+    assert len(again.rows) == 1
+    normalizer = model.get_vec_normalize_env()
+    if change == "normalizer_sha256":
+        normalizer.obs_rms.mean += 1.0
+    elif change == "environment":
+        normalizer.venv = make_vec_env(lambda: TimeLimit(gym.make("CartPole-v1"), 9), n_envs=2)
+    else:
+        normalizer.venv, normalizer.num_envs = make_vec_env("CartPole-v1", n_envs=3), 3
+    with pytest.raises(StructuredLayersError, match=f"another {change}; choose another folder"):
+        compress_sweep(model, STRUCTURES[:1], out=tmp_path, **settings)
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for out in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(StructuredLayersError, match="is no folder, but a file or below one"):
+            compress_sweep(make_model(), STRUCTURES, out=out, **SETTINGS)
+
+
+def test_structures_may_have_targets_of_their_own(tmp_path: Path) -> None:
+    structures = [{"layer": "toeplitz"}, {"layer": "toeplitz", "target": ["action_net"]}]
+    settings = {**SETTINGS, "fine_tune_steps": 0, "projection": True}
+    sweep = compress_sweep(make_model(), structures, target="all", out=tmp_path, **settings)
+    whole, head = sweep.rows
+    assert head.structure == structures[1] and "action_net" in head.name
+    assert (whole.weights, head.weights) == (4 + 8 - 1 + 8 + 2 - 1, 4 * 8 + 8 + 2 - 1)
+    assert (
+        compress_row(make_model(), structures[1], settings=SweepSettings(**settings)).weights == 41
+    )
+
+
+def test_numbers_of_numpy_can_be_written(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {
+        "fine_tune_steps": np.int64(64),
+        "num_episodes": np.int32(2),
+        "learning_rate": np.float32(0.5),
+        "projection": np.bool_(False),
+        "seed": np.uint8(3),
+        "distillation": Distillation(num_states=np.int64(32), num_updates=2, num_rounds=1),
+    }
+    compress_sweep(make_model(), STRUCTURES[:2], out=tmp_path, **settings)
+    found = read_sweep(tmp_path)
+    assert len(found.rows) == 2
+    assert [found.settings[k] for k in ("fine_tune_steps", "learning_rate")] == [64, 0.5]
 
 
 def test_a_damaged_file_is_refused(tmp_path: Path) -> None:

@@ -149,7 +149,13 @@ def test_complex_weights_are_refused() -> None:
     [
         ({"0": ("toeplitz", 3)}, {}, "pair for '0' must be a structure and a mapping .* got 3"),
         ({"0": ("toeplitz", {3: 4})}, {}, "toeplitz takes no keywords; got 3"),
-        ("chromatic", {"num_colors": np.bool_(True)}, "needs either num_colors or palette"),
+        ("chromatic", {"num_colors": np.bool_(True)}, "num_colors must be an integer, got np.True"),
+        ("chromatic", {"num_colors": "17"}, "num_colors must be an integer, got '17'"),
+        ("chromatic", {"num_colors": 17.0}, "num_colors must be an integer, got 17.0"),
+        ("chromatic", {"palette": 3.0}, "palette must be a Palette or an integer, got 3.0"),
+        ("chromatic", {"num_colors": 3, "learn_colors": "false"}, "learn_colors must be True or F"),
+        ("chromatic", {"num_colors": 3, "share_palette": "no"}, "share_palette must be True or F"),
+        ("masked", {"num_edges": 9, "learn_mask": "no"}, "learn_mask must be True or False, got"),
         ("masked", {"num_edges": 9.0}, "got 9.0"),
     ],
 )

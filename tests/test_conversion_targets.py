@@ -161,7 +161,7 @@ def test_a_container_used_twice_is_converted_once() -> None:
         ("low_displacement_rank", {"family": "hilbert"}, "^0: .*family"),
         ("chromatic", {}, "needs either num_colors or palette"),
         ("chromatic", {"num_colors": 3, "palette": 3}, "needs either num_colors or palette"),
-        ("chromatic", {"num_colors": 2.0}, "num_colors=2.0"),
+        ("chromatic", {"num_colors": 2.0}, "num_colors must be an integer, got 2.0"),
         ("chromatic", {"num_colors": 0}, "between 1 and 103, the number of weights of all"),
         ("chromatic", {"num_colors": 104}, "got 104"),
         ("chromatic", {"colors": torch.zeros(3, 5)}, "chromatic takes .*; got colors"),

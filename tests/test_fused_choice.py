@@ -1,13 +1,12 @@
 """The quick way to show learned colours and masks equals the one that every transform knows."""
 
-from collections.abc import Callable
+import math
 
 import pytest
 import torch
 from torch import Tensor
 
-from structured_layers import ChromaticLinear, MaskedLinear
-from structured_layers.layers import StructuredLinear, fused_choice, straight_through
+from structured_layers.layers import straight_through
 from structured_layers.layers.fused_choice import is_plain_call
 
 SIZES = [((64, 64), 17), ((3, 5), 1), ((1, 1), 1), ((6, 41), 4)]
@@ -68,55 +67,31 @@ def test_transforms_take_the_other_way() -> None:
     assert seen == [True, False, False]
 
 
-@torch.no_grad()
-@pytest.mark.parametrize(
-    "write",
-    [
-        lambda layer: layer.values.data.mul_(2),
-        lambda layer: layer.load_state_dict({k: 2 * v for k, v in layer.state_dict().items()}),
-        lambda layer: setattr(layer.values, "data", 3 * layer.values.data),
-        lambda layer: layer.double(),
-        lambda layer: layer.weight.zero_(),
-        lambda layer: layer.weight.numpy().fill(0),
-    ],
-)
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda: ChromaticLinear(6, 5, palette=4, learn_colors=True),
-        lambda: MaskedLinear(6, 5, learn_mask=True, num_edges=7),
-    ],
-)
-def test_a_weight_that_is_shown_again_is_never_out_of_date(
-    make: Callable[[], StructuredLinear], write: Callable[[StructuredLinear], object]
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("gradients", [False, True])
+def test_what_is_not_finite_shows(
+    value: float, gradients: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    layer, inputs = make(), torch.eye(6)
-    layer(inputs)
-    write(layer)
-    inputs = inputs.to(layer.values)
-    with torch.enable_grad():
-        expected = layer(inputs).detach()
-    assert torch.equal(layer(inputs), expected)
+    dense = torch.randn(4, 5)
+    dense[1, 2] = value
+    palette, scale = torch.tensor([-0.5, 0.5]), torch.tensor(2.0)
+
+    def weights() -> list[Tensor]:
+        with torch.set_grad_enabled(gradients):
+            chromatic = straight_through.learned_chromatic(dense, palette, scale)
+            return [chromatic, straight_through.learned_masked(dense, 3)]
+
+    found = weights()
+    monkeypatch.setattr(straight_through, "is_plain_call", lambda tensor: False)
+    for mine, slow in zip(found, weights(), strict=True):
+        assert mine.isnan().nonzero().tolist() == [[1, 2]]
+        assert torch.equal(mine.nan_to_num(), slow.nan_to_num())
 
 
-@torch.no_grad()
-def test_another_number_of_edges_is_another_weight() -> None:
-    layer = MaskedLinear(6, 5, learn_mask=True, num_edges=7)
-    layer(torch.eye(6))
-    layer.num_edges = 3
-    assert int((layer(torch.eye(6)).T - layer.bias[:, None]).abs().gt(1e-6).sum()) == 3
-
-
-@torch.no_grad()
-def test_a_weight_is_built_once_between_two_updates(monkeypatch: pytest.MonkeyPatch) -> None:
-    layer, calls = ChromaticLinear(6, 5, palette=4, learn_colors=True), []
-    build = fused_choice._nearest_entries
-    monkeypatch.setattr(
-        fused_choice, "_nearest_entries", lambda *args: calls.append(1) or build(*args)
-    )
-    for _ in range(3):
-        layer(torch.eye(6))
-    assert len(calls) == 1
-    layer.shadow.data.add_(0.1)
-    layer(torch.eye(6))
-    assert len(calls) == 2
+def test_tensors_that_are_not_contiguous() -> None:
+    dense = torch.randn(5, 4).t()
+    palette, scale = torch.tensor([-0.5, 0.5]), torch.tensor(2.0)
+    with torch.no_grad():
+        found = straight_through.learned_chromatic(dense, palette, scale)
+        expected = straight_through.learned_chromatic(dense.contiguous(), palette, scale)
+    assert torch.equal(found, expected)

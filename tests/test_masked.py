@@ -1,5 +1,7 @@
 """Masks, and the choice of the edges that survive."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -73,6 +75,13 @@ def test_bad_masks(mask: object, message: str) -> None:
 def test_bad_numbers_of_edges(num_edges: object) -> None:
     with pytest.raises(StructuredLayersError, match="num_edges must be between 1 and 6"):
         MaskedLinear.from_linear(nn.Linear(3, 2), num_edges=num_edges)
+
+
+@pytest.mark.parametrize("build", [MaskedLinear, MaskedLinear.from_linear])
+def test_text_is_no_truth(build: Any) -> None:
+    arguments = (3, 2) if build is MaskedLinear else (nn.Linear(3, 2),)
+    with pytest.raises(StructuredLayersError, match="learn_mask must be True or False, got 'no'"):
+        build(*arguments, learn_mask="no", num_edges=3)
 
 
 def test_mask_and_number_of_edges_exclude_each_other() -> None:

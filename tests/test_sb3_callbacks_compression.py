@@ -99,6 +99,12 @@ def test_bad_scheme() -> None:
         CompressionCallback(bits="zip")
 
 
+@pytest.mark.parametrize("log_freq", [0, -1, 1.5, "a"])
+def test_bad_frequency(log_freq: object) -> None:
+    with pytest.raises(StructuredLayersError, match="log_freq must be an integer of at least 1"):
+        CompressionCallback(log_freq)
+
+
 def test_a_policy_without_linear_layers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     model = make_model("PPO", policy="MlpPolicy")
     monkeypatch.setattr(module, "deployed_layers", lambda policy: {})

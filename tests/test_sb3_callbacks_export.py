@@ -14,7 +14,11 @@ import torch
 from sb3_cases import make_model
 from stable_baselines3 import DQN, PPO, SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.callbacks import EvalCallback
+from stable_baselines3.common.callbacks import (
+    CallbackList,
+    EvalCallback,
+    StopTrainingOnRewardThreshold,
+)
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
@@ -218,6 +222,17 @@ def test_without_an_evaluation_there_is_no_best() -> None:
     model = make_model("PPO", {"layer": "toeplitz"})
     with pytest.raises(StructuredLayersError, match="EvalCallback.*callback_on_new_best"):
         model.learn(32, callback=ExportBestCallback("never"))
+    with pytest.raises(StructuredLayersError, match="EvalCallback.*callback_on_new_best"):
+        model.learn(32, callback=[ExportBestCallback("never")])
+
+
+def test_a_list_of_callbacks_on_a_new_best(tmp_path: Path) -> None:
+    model = make_model("PPO", {"layer": "toeplitz"})
+    both = CallbackList([ExportBestCallback(tmp_path), StopTrainingOnRewardThreshold(1.0)])
+    env = make_vec_env("CartPole-v1")
+    model.learn(96, callback=EvalCallback(env, callback_on_new_best=both, eval_freq=32, verbose=0))
+    assert model.num_timesteps == 32  # stopped by the second one
+    assert load_policy(tmp_path).predict(np.zeros(4, np.float32))[0] in (0, 1)
 
 
 @pytest.mark.parametrize(

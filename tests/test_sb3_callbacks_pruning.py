@@ -214,8 +214,17 @@ def test_a_sparser_network_waits_for_the_curve() -> None:
         ({"num_edges": 3}, "either final_density or num_edges"),
         ({"final_density": 0.0}, "final_density must be above 0"),
         ({"initial_density": 1.5}, "initial_density must be above 0"),
-        ({"end": 64}, "0 <= start < end"),
-        ({"frequency": 0}, "frequency of at least 1"),
+        ({"final_density": "a"}, "final_density must be above 0"),
+        ({"initial_density": None}, "initial_density must be above 0"),
+        ({"initial_density": 0.2}, "the density would rise from 0.2 to 0.25"),
+        ({"final_density": None, "num_edges": "a"}, "num_edges must be an integer"),
+        ({"final_density": None, "num_edges": 7.5}, "num_edges must be an integer"),
+        ({"end": 64}, "needs start < end, got start=64"),
+        ({"start": -1}, "start must be an integer of at least 0"),
+        ({"start": 0.5}, "start must be an integer"),
+        ({"end": None}, "end must be an integer"),
+        ({"frequency": 0}, "frequency must be an integer of at least 1"),
+        ({"frequency": 2.5}, "frequency must be an integer of at least 1"),
     ],
 )
 def test_arguments_that_are_no_schedule(keywords: dict[str, object], message: str) -> None:
@@ -230,6 +239,11 @@ def test_arguments_that_are_no_schedule(keywords: dict[str, object], message: st
         ({"learn_mask": True, "num_edges": 50}, {}, "are learned .*leave learn_mask out"),
         ({}, {"final_density": 0.001}, "keep at least one each"),
         ({}, {"final_density": None, "num_edges": 10**6}, "ends at 1000000 edges in actor"),
+        (
+            {},
+            {"final_density": None, "num_edges": 40, "initial_density": 0.1},
+            "number of edges in actor would rise from 32 to 40",
+        ),
     ],
 )
 def test_policies_that_cannot_be_pruned(

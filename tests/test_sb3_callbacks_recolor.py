@@ -148,6 +148,32 @@ def test_policies_without_learned_colours(structure: dict[str, object], message:
     assert all(torch.equal(before[name], after[name]) for name in after)
 
 
-def test_frequency_is_checked() -> None:
-    with pytest.raises(StructuredLayersError, match="at least 1 step, got 0"):
-        RecolorCallback(frequency=0)
+@pytest.mark.parametrize("frequency", [0, -5, 2.5, "a", None, True])
+def test_frequency_is_checked(frequency: object) -> None:
+    with pytest.raises(StructuredLayersError, match="frequency must be an integer of at least 1"):
+        RecolorCallback(frequency=frequency)
+
+
+@pytest.mark.parametrize("frequency", [100, 128])  # passed in the last rollout, and met exactly
+def test_a_resumed_training_recolours_at_the_same_steps(
+    frequency: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[int] = []
+    running: list[BaseAlgorithm] = []
+    monkeypatch.setattr(
+        "structured_layers.integrations.sb3.callbacks.recolor.recolor_",
+        lambda policy: steps.append(running[-1].num_timesteps),
+    )
+    running.append(make("PPO"))
+    running[-1].learn(320, callback=RecolorCallback(frequency))
+    whole = steps.copy()
+    steps.clear()
+    running.append(make("PPO"))
+    for _ in range(5):  # stopped and loaded after every rollout
+        model = running[-1]
+        model.learn(64, callback=RecolorCallback(frequency), reset_num_timesteps=False)
+        model.save(tmp_path / "model")
+        running.append(PPO.load(tmp_path / "model", env=model.get_env(), device="cpu"))
+    assert steps == whole == [128, 256]
+    running[-1].learn(192, callback=RecolorCallback(frequency))  # from step 0 again
+    assert steps == [128, 256, 128]

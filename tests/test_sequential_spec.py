@@ -99,16 +99,33 @@ def test_what_cannot_be_described(module: nn.Module, message: str) -> None:
         SequentialSpec.of(nn.Sequential(nn.Linear(4, 4), module))
 
 
+DENSE = {"layer": "dense", "in_features": 1, "out_features": 1, "bias": True}
+
+
 @pytest.mark.parametrize(
     "step",
     [
         {"activation": "dance"},
+        {"activation": "tanh", "speed": 2},
+        {"activation": "clip", "low": 1.0, "high": -1.0},
+        {"activation": "clip", "low": 1.0},
         {"layer": "dance", "in_features": 1, "out_features": 1},
         {"layer": "dense", "in_features": 1},
         {"layer": "chromatic", "in_features": 1, "out_features": 1},
+        {**DENSE, "in_features": -1},
+        {**DENSE, "layer": "toeplitz", "in_features": -1},
+        {**DENSE, "dtype": None},
+        "abc",
         3,
     ],
 )
 def test_broken_descriptions(step: object) -> None:
+    SequentialSpec.from_json({"steps": [DENSE]})
     with pytest.raises(StructuredLayersError):
-        SequentialSpec.from_json({"steps": [step]})
+        SequentialSpec.from_json({"steps": [DENSE, step]})
+
+
+@pytest.mark.parametrize("data", [{}, ["abc"], {"steps": None}, {"steps": [], "name": "x"}, None])
+def test_what_is_no_description(data: object) -> None:
+    with pytest.raises(StructuredLayersError, match="not the description of a network"):
+        SequentialSpec.from_json(data)

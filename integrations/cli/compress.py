@@ -11,8 +11,9 @@ from rich.console import Console
 
 from structured_layers.errors import MissingDependencyError, StructuredLayersError
 
+from .compress_output import check_output, make_folder
 from .options import Count, optional
-from .sb3_models import Algorithm, load_env, load_model
+from .sb3_models import Algorithm, load_env, load_model, load_replay_buffer
 
 Layer = Literal[
     "chromatic",
@@ -30,9 +31,9 @@ Model = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="MODEL.ZIP")
 class Compress:
     """Make a trained Stable-Baselines3 policy compact: distil it, fine-tune it, evaluate it.
 
-    With --sweep, under every structure, with a table and a picture of return against bits. Models
-    and normalizers of Stable-Baselines3 are pickles, which run code when they are opened: open only
-    files that you trust.
+    With --sweep, under every structure, with a table and a picture of return against bits. Models,
+    normalizers and replay buffers of Stable-Baselines3 are pickles, which run code when they are
+    opened: open only files that you trust.
     """
 
     model: Model
@@ -42,9 +43,12 @@ class Compress:
     env: Annotated[str, tyro.conf.arg(metavar="ENV", help_behavior_hint="(required)")]
     """Gymnasium id of its environment."""
     out: Annotated[Path, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="(required)")]
-    """Folder for the compact model or the sweep. An unfinished sweep goes on."""
+    """Folder for the compact model or the sweep. Nothing is overwritten; an unfinished sweep goes
+    on."""
     vecnormalize: Annotated[Path | None, optional("STATS.PKL", "no normalizer")] = None
     """What VecNormalize.save wrote. A policy that was trained with one is useless without it."""
+    replay_buffer: Annotated[Path | None, optional("BUFFER.PKL", "an empty one")] = None
+    """What model.save_replay_buffer wrote, for fine-tuning SAC and its kin. Zips hold none."""
     layer: Layer = "chromatic"
     """The structure."""
     num_colors: Annotated[int | None, optional("N", "17")] = None
@@ -77,8 +81,8 @@ class Compress:
     def run(self) -> int:
         """Compress, report, and return the exit code."""
         structure = self._structure()
-        if not self.sweep and (self.out / "model.zip").exists():
-            raise StructuredLayersError(f"{self.out} holds a model.zip; choose another --out")
+        self._check_fine_tuning()
+        check_output(self.out, (self.model, self.vecnormalize, self.replay_buffer), self.sweep)
         try:
             from ..sb3.distillation import Distillation
             from ..sb3.sweep import SweepSettings
@@ -97,6 +101,8 @@ class Compress:
         env = load_env(self.env, self.num_envs, self.vecnormalize, self.seed)
         try:
             model = load_model(self.model, self.algo, env, self.device)
+            if self.replay_buffer is not None:
+                load_replay_buffer(model, self.replay_buffer)
             self._warn(model)
             result = self._compress(model, structure, settings, console)
         finally:
@@ -108,6 +114,7 @@ class Compress:
     def _compress(self, model: Any, structure: Any, settings: Any, console: Console) -> Any:
         """Run the sweep, or the one structure beside the dense policy as it is."""
         from ..sb3.compression import check_compression
+        from ..sb3.learning_checks import check_can_learn
         from ..sb3.sweep import compress_row, compress_sweep
         from ..sb3.sweep_results import Sweep
 
@@ -120,7 +127,9 @@ class Compress:
                 **vars(settings),
             )
         check_compression(model, target=self.target, **structure)
-        self.out.mkdir(parents=True, exist_ok=True)
+        if self.fine_tune_steps:
+            check_can_learn(model)
+        make_folder(self.out)
         untuned = replace(settings, fine_tune_steps=0)
         dense = compress_row(model, {"layer": "dense"}, settings=untuned)
         row = compress_row(model, structure, self.target, settings, self.out)
@@ -134,12 +143,23 @@ class Compress:
 
         raw = getattr(model, "_last_original_obs", None)
         if self.vecnormalize is None and raw is not None and isinstance(model, OnPolicyAlgorithm):
-            Console(stderr=True, soft_wrap=True, highlight=False).print(
-                "warning: the model was trained with a VecNormalize; give its file with "
-                "--vecnormalize, or returns will be far too low",
-                style="yellow",
-                markup=False,
+            _print_warning(
+                "the model was trained with a VecNormalize; give its file with --vecnormalize, or "
+                "returns will be far too low"
             )
+        is_off_policy = hasattr(model, "load_replay_buffer")
+        if self.fine_tune_steps and is_off_policy and self.replay_buffer is None:
+            _print_warning(
+                "zips hold no replay buffer, so fine-tuning starts on few transitions; give a "
+                "saved one with --replay-buffer"
+            )
+
+    def _check_fine_tuning(self) -> None:
+        """Refuse options that only fine-tuning takes."""
+        given = {"--learning-rate": self.learning_rate, "--replay-buffer": self.replay_buffer}
+        for option, value in given.items():
+            if value is not None and not self.fine_tune_steps:
+                raise StructuredLayersError(f"{option} goes with --fine-tune-steps")
 
     def _structure(self) -> dict[str, Any]:
         """Return the structure, and refuse options that it does not take."""
@@ -153,3 +173,9 @@ class Compress:
                 raise StructuredLayersError(f"{option} goes with --layer {sizes[name]}")
         defaults = {"chromatic": {"num_colors": 17}, "masked": {"num_edges": 64}}
         return {"layer": self.layer, **defaults.get(self.layer, {}), **given}
+
+
+def _print_warning(text: str) -> None:
+    Console(stderr=True, soft_wrap=True, highlight=False).print(
+        f"warning: {text}", style="yellow", markup=False
+    )

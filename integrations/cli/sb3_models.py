@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from structured_layers.errors import MissingDependencyError, StructuredLayersError
 
+from .sb3_origin import algorithm_of
+
 Algorithm = Literal[
     "a2c",
     "ars",
@@ -39,21 +41,53 @@ def load_model(path: Path, algorithm: str, env: Any, device: str) -> Any:
 
     Raises:
         StructuredLayersError: if there is no such file, or it is no model of that algorithm that
-            this version of SB3 can load; it says which versions made it.
+            this version of SB3 can load; it says which algorithm or versions made it.
     """
     cls = algorithm_class(algorithm)
+    _check_device(device)
     if not path.is_file():
         raise StructuredLayersError(f"{path} does not exist; give the zip that model.save wrote")
     if not zipfile.is_zipfile(path):
         raise StructuredLayersError(f"{path} is no zip, so no model of Stable-Baselines3")
     try:
+        _check_algorithm(path, algorithm)
         return cls.load(path, env=env, device=device)
+    except StructuredLayersError:
+        raise
     except Exception as error:  # whatever unpickling and old attributes raise
         raise StructuredLayersError(
             f"{path} cannot be loaded as a model of {cls.__name__} in {_id(env)}: "
             f"{type(error).__name__}: {error}; it was saved with {versions_of(path)}, here are "
             f"{_installed()}; check --algo and --env, or load it with the versions that made it"
         ) from error
+
+
+def load_replay_buffer(model: Any, path: Path) -> None:
+    """Give a model the replay buffer of a file, which SB3's own loader unpickles.
+
+    Raises:
+        StructuredLayersError: if the model has none, or the file holds none for its environment.
+    """
+    if not hasattr(model, "load_replay_buffer"):
+        raise StructuredLayersError(
+            f"--replay-buffer goes with off-policy algorithms; {type(model).__name__} has none"
+        )
+    if not path.is_file():
+        raise StructuredLayersError(f"{path} does not exist; model.save_replay_buffer writes it")
+    try:
+        with path.open("rb") as file:  # SB3 leaves it open after an error
+            model.load_replay_buffer(file)
+    except Exception as error:  # whatever unpickling raises
+        raise StructuredLayersError(
+            f"{path} cannot be loaded as a replay buffer: {type(error).__name__}: {error}"
+        ) from error
+    for name in ("observation_space", "action_space"):
+        needed, found = getattr(model, name), getattr(model.replay_buffer, name)
+        if needed != found:
+            raise StructuredLayersError(
+                f"{path} is the replay buffer of another environment: its {name} is {found}, that "
+                f"of the model {needed}"
+            )
 
 
 def load_env(env_id: str, num_envs: int, normalizer: Path | None, seed: int) -> Any:
@@ -108,6 +142,30 @@ def versions_of(path: Path) -> str:
     lines = (line.strip("- ").strip() for line in text.splitlines())
     found = [line for line in lines if line.startswith(wanted)]
     return ", ".join(found) or "unknown versions"
+
+
+def _check_device(device: str) -> None:
+    import torch
+
+    try:
+        torch.device("cpu" if device == "auto" else device)
+    except RuntimeError as error:
+        raise StructuredLayersError(
+            f"--device must be auto or a device of PyTorch such as cpu or cuda, got {device!r}"
+        ) from error
+
+
+def _check_algorithm(path: Path, algorithm: str) -> None:
+    """Refuse a zip of another algorithm: many load as if they were of this one."""
+    from stable_baselines3.common.save_util import load_from_zip_file
+
+    data, _, _ = load_from_zip_file(path, device="cpu")
+    found = algorithm_of(data or {})
+    if found not in (None, algorithm):
+        raise StructuredLayersError(
+            f"{path} seems to be a model of {CLASSES[str(found)][1]}, not of "
+            f"{CLASSES[algorithm][1]}; give --algo {found}"
+        )
 
 
 def _installed() -> str:

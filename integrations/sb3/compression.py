@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
 
 from ...errors import StructuredLayersError
 from .conversion import convert_policy, resolved_structure
@@ -13,7 +14,9 @@ from .distillation import Distillation, distil_
 from .model_copy import Model, copy_model, copy_policy, refresh_references_
 from .observations import environment_of
 from .policies import structured_policy
+from .running_training import check_not_learning, is_learning
 from .structure import parse_structure
+from .structured import StructuredPolicy
 
 DEFAULTS: dict[str, dict[str, Any]] = {
     "chromatic": {"num_colors": 17, "learn_colors": True},
@@ -38,9 +41,16 @@ def compress(
     and loads from its zip in any process that has this package.
 
     Counters, learning rates, entropy coefficient and replay buffer are copied, optimizers keep the
-    state of parameters that stayed, target networks follow. Model and copy share environments and
-    VecNormalize, whose statistics do not move here. Both start fresh episodes when they learn next.
-    The networks, buffers and counters of the model are not touched, after an error neither.
+    state of parameters that stayed, target networks follow. The networks, buffers and counters of
+    the model are not touched, after an error neither, nor is the global random state.
+
+    Model and copy share environments and VecNormalize. Its statistics do not move here, but they do
+    when the copy learns, and then the model sees its observations on another scale as well. To keep
+    the model as good as it is, save it and its VecNormalize, and load them with new environments.
+
+    Both start fresh episodes when they learn next. So a callback cannot distil the model that is
+    learning; with ``distill=False``, which runs no environments, that model goes on unharmed, as
+    long as the copy does not learn or act in its environments before it is done.
 
     Args:
         model: of any algorithm of Stable-Baselines3 or sb3-contrib.
@@ -52,8 +62,8 @@ def compress(
             edges by default.
 
     Raises:
-        StructuredLayersError: if a target or layer does not exist, the structure does not fit, or
-            the model has no environment to distil in.
+        StructuredLayersError: if a target or layer does not exist, the structure does not fit, the
+            model has no environment to distil in, or is learning while it is to be distilled.
 
     Examples:
         >>> from stable_baselines3 import PPO
@@ -63,18 +73,36 @@ def compress(
         >>> compact.policy.action_net
         ChromaticLinear(64 → 2, colors=5, learn_colors=True, bias=True)
     """
+    check_model(model)
     settings = _settings(distill)
     structure = _structure(layer, target, keywords)
     parse_structure(structure)
     if settings is not None:
         environment_of(model)
-    made = copy_model(model)
-    report = convert_policy(made.policy, structure, init="project")
-    if settings is not None:
-        distil_(model, made.policy, report.names, settings)
+        check_not_learning(model)
+    with torch.random.fork_rng(range(torch.cuda.device_count())):
+        made = copy_model(model)
+        report = convert_policy(made.policy, structure, init="project")
+        if settings is not None:
+            distil_(model, made.policy, report.names, settings)
     _adopt_(made, structure)
-    model._last_obs = None  # the environments belong to both from now on
+    if not is_learning(model):
+        model._last_obs = None  # the environments belong to both from now on
     return made
+
+
+def check_model(model: Any) -> None:
+    """Refuse what is no model of an algorithm.
+
+    Raises:
+        StructuredLayersError: for a path, a policy and all else.
+    """
+    if not isinstance(model, BaseAlgorithm):
+        what = repr(model) if isinstance(model, str) else f"a {type(model).__name__}"
+        raise StructuredLayersError(
+            "compressing needs a model of Stable-Baselines3, such as "
+            f"PPO.load('model.zip', env=env), got {what}"
+        )
 
 
 def check_compression(model: Any, layer: str, *, target: Any = "actor", **keywords: Any) -> None:
@@ -109,6 +137,9 @@ def _adopt_(model: Any, structure: dict[str, Any]) -> None:
     present = getattr(policy, "structure", None)
     entries = [*_entries(present), structure]
     whole = resolved_structure(policy, entries if len(entries) > 1 else structure)
+    if not isinstance(policy, StructuredPolicy):
+        given = {key: value for key, value in model.policy_kwargs.items() if key != "structure"}
+        policy._keywords = given  # for policies that do not list them all
     policy.__class__ = structured_policy(type(policy), type(model))
     policy.structure = whole
     model.policy_class = type(policy)

@@ -109,7 +109,7 @@ def _plan(policy: nn.Module, requests: tuple[StructureRequest, ...]) -> Plan:
 def _convert(
     policy: nn.Module, request: StructureRequest, names: list[str], init: Init
 ) -> list[Conversion]:
-    edges = _edges_of_layers(policy, request, names, init)
+    edges = _edges_of_layers(policy, request, names)
     calls = [(names, {})] if edges is None else [([n], {"num_edges": edges[n]}) for n in names]
     return [
         convert_(
@@ -124,7 +124,7 @@ def _convert(
 
 
 def _edges_of_layers(
-    policy: nn.Module, request: StructureRequest, names: list[str], init: Init
+    policy: nn.Module, request: StructureRequest, names: list[str]
 ) -> dict[str, int] | None:
     """Return how many edges each layer keeps, None if the conversion is to decide."""
     num_edges = request.keywords.get("num_edges")
@@ -135,7 +135,7 @@ def _edges_of_layers(
                 f"num_edges must name every layer of the target, got none for {', '.join(missing)}"
             )
         return dict(num_edges)
-    if not request.keywords.get("learn_mask") or init == "project":
+    if not request.keywords.get("learn_mask"):
         return None
     layers = {name: cast(nn.Linear, policy.get_submodule(name)) for name in names}
     shapes = {name: (layer.out_features, layer.in_features) for name, layer in layers.items()}

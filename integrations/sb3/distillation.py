@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,20 +12,25 @@ from torch import Tensor, nn
 
 from ...errors import StructuredLayersError
 from .exploration import raise_exploration_
-from .observations import collect_states, concatenate, num_states_of, select
-from .policy_outputs import Outputs, States, actor_outputs, critic_outputs
+from .observations import collect_states, concatenate, evaluation_mode, num_states_of, select
+from .policy_outputs import Outputs, States, actor_outputs, critic_outputs, is_recurrent
+from .setting_checks import check_integer_, check_positive_
 from .targets import critic_layers, deployed_layers, policy_networks, target_networks
 
 WEIGHTS = {"log_stds": 0.1}
 """What parts count that matter less than the others: exploration decides on no return."""
 
 CHUNK = 1024
+BEHIND_MEMORY = ("mlp_extractor.", "action_net", "value_net")
 ACTION_NOISE = 0.2  # of the actions at which critics are compared, scaled to [-1, 1]
 
 
 @dataclass(frozen=True)
 class Distillation:
     """How long and on what a compressed policy learns from the old one.
+
+    Of a recurrent policy the layers behind the memory learn. Layers in front of it stay as they
+    were projected; a compression of these alone cannot be distilled and is refused.
 
     Attributes:
         num_states: states of the first round, where the old policy acts; in each later round the
@@ -46,10 +51,10 @@ class Distillation:
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.name != "seed" and not value > 0:
-                raise StructuredLayersError(f"{field.name} must be positive, got {value!r}")
+        for name in ("num_states", "num_rounds", "num_updates", "batch_size"):
+            check_integer_(self, name, 1)
+        check_positive_(self, "learning_rate")
+        check_integer_(self, "seed", 0)
 
 
 def distil_(
@@ -58,8 +63,10 @@ def distil_(
     """Match a compressed policy to the policy of a model, in place.
 
     The linear layers of the actor are trained. Those of the critic are too, if the compression
-    reached them. A features extractor that both share stays, but for its converted layers. Target
-    networks of what was trained become copies again.
+    reached them. A features extractor that both share stays, but for its converted layers. Of a
+    recurrent policy the layers behind the memory are trained. Both policies compute as they do when
+    they are deployed: dropout is off, batch norms keep their statistics. Target networks of what
+    was trained become copies again.
 
     Args:
         model: whose policy is the teacher, and in whose environments both act.
@@ -69,21 +76,44 @@ def distil_(
 
     Returns:
         The squared error of the actor's outputs relative to their variance, on all states.
+
+    Raises:
+        StructuredLayersError: if all that was converted lies in front of a memory.
     """
     names = set(converted)
-    of_actor = names - _critic_names(student)
-    with torch.random.fork_rng(_gpus(student)):
+    _check_reach(student, names)
+    with (
+        torch.random.fork_rng(_gpus(student)),
+        evaluation_mode(model.policy),
+        evaluation_mode(student),
+    ):
         torch.manual_seed(settings.seed)
-        states = collect_states(model, model.policy, settings.num_states, seed=settings.seed)
-        error = 0.0
-        if of_actor:
-            parameters = _parameters_of(student, _actor_names(student) | of_actor)
-            error, states = _rounds(model, student, parameters, states, settings)
-            raise_exploration_(student, model.policy, states)
-        if _reaches_critic(student, names):
-            _match_critic_(student, model.policy, states, settings)
+        error = _match_policies_(model, student, names, settings)
     _sync_targets_(student, names)
     return error
+
+
+def _match_policies_(model: Any, student: Any, names: set[str], settings: Distillation) -> float:
+    of_actor = names - _critic_names(student)
+    states = collect_states(model, model.policy, settings.num_states, seed=settings.seed)
+    error = 0.0
+    if of_actor:
+        parameters = _parameters_of(student, _actor_names(student) | of_actor)
+        error, states = _rounds(model, student, parameters, states, settings)
+        raise_exploration_(student, model.policy, states)
+    if _reaches_critic(student, names):
+        _match_critic_(student, model.policy, states, settings)
+    return error
+
+
+def _check_reach(student: nn.Module, converted: set[str]) -> None:
+    """Refuse what would change nothing: states are what a memory puts out, see _memory_outputs."""
+    if is_recurrent(student) and not any(name.startswith(BEHIND_MEMORY) for name in converted):
+        raise StructuredLayersError(
+            f"the layers {', '.join(sorted(converted))} lie in front of the policy's memory, which "
+            "distillation does not reach; give a target behind it, such as mlp_extractor.* or "
+            "action_net, or distill=False"
+        )
 
 
 def _rounds(

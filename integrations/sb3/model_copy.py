@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from typing import Any, TypeVar
 
 import torch
@@ -21,7 +22,8 @@ def copy_model(model: Model) -> Model:
 
     Networks, optimizers, counters and buffers are copied, a replay buffer too. The environments,
     and a VecNormalize among them, are those of the model. The next ``learn`` of the copy starts
-    with fresh episodes and sets up a logger.
+    with fresh episodes and sets up a logger. A hindsight replay buffer asks those environments for
+    rewards, and its last episode ends where it is.
 
     Args:
         model: of any algorithm; it is only read.
@@ -31,7 +33,19 @@ def copy_model(model: Model) -> Model:
     made = copy.deepcopy(model, {**memo, **_emptied_distributions(model.policy)})
     made._last_obs = None
     made._custom_logger = False
+    _reconnect_(getattr(made, "replay_buffer", None), made.env)
     return made
+
+
+def _reconnect_(replay_buffer: Any, env: Any) -> None:
+    """Give a hindsight replay buffer its environments back, which no copy of it keeps."""
+    if env is None or getattr(replay_buffer, "env", env) is not None:
+        return
+    replay_buffer.set_env(env)
+    with warnings.catch_warnings():
+        # It warns of an episode that was cut off; this one is cut off on purpose.
+        warnings.filterwarnings("ignore", message="The last trajectory in the replay buffer")
+        replay_buffer.truncate_last_trajectory()
 
 
 def refresh_references_(model: BaseAlgorithm) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from gymnasium import spaces
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...errors import StructuredLayersError
 from .policy_outputs import States, is_recurrent, is_stochastic
@@ -40,9 +40,16 @@ def collect_states(model: Any, policy: Any, num_states: int, *, seed: int = 0) -
         StructuredLayersError: if the model has no environment.
     """
     env = environment_of(model)
+    try:
+        with fixed_normalizer(model), evaluation_mode(policy):
+            return _met_states(policy, env, num_states, np.random.default_rng(seed))
+    finally:  # the observations that a stopped training would go on from are out of date
+        model._last_obs = None
+
+
+def _met_states(policy: Any, env: Any, num_states: int, rng: np.random.Generator) -> States:
     parts: list[States] = []
-    rng = np.random.default_rng(seed)
-    with fixed_normalizer(model), _memory_outputs(policy) as memories:
+    with _memory_outputs(policy) as memories:
         observations, state = env.reset(), None
         explores = np.arange(env.num_envs) % 2 == 1
         starts = np.ones(env.num_envs, dtype=bool)
@@ -52,7 +59,6 @@ def collect_states(model: Any, policy: Any, num_states: int, *, seed: int = 0) -
             parts.append(memories[0] if memories else policy.obs_to_tensor(observations)[0])
             observations, _, starts, _ = env.step(actions)
             explores = explores ^ starts
-    model._last_obs = None
     return concatenate(parts)
 
 
@@ -84,6 +90,18 @@ def fixed_normalizer(model: Any) -> Iterator[None]:
         yield
     finally:
         normalizer.training, normalizer.norm_reward = flags
+
+
+@contextmanager
+def evaluation_mode(policy: nn.Module) -> Iterator[None]:
+    """Keep dropout off and the statistics of batch norms as they are."""
+    modes = {module: module.training for module in policy.modules()}
+    policy.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
 
 
 def num_states_of(states: States) -> int:

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from torch import nn
 
 from ...errors import StructuredLayersError
 from ...metrics import Summary, summarize
 from ...plots.figure import new_figure
-from .compression import check_compression, compress
+from .compression import check_compression, check_model, compress
 from .distillation import Distillation
 from .evaluation import evaluate
 from .fine_tuning import fine_tune_, own_random_state
+from .learning_checks import check_can_learn
 from .model_copy import copy_model
 from .normalizer_state import kept_normalizer
 from .observations import environment_of
+from .running_training import check_not_learning
+from .setting_checks import check_integer_, check_positive_, check_truth_
 from .structure import parse_structure
+from .sweep_origin import origin_of
 from .sweep_results import Returns, Sweep, SweepRow, read_sweep
 from .sweep_structures import default_structures, row_name
 from .targets import deployed_layers
@@ -52,10 +54,15 @@ class SweepSettings:
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        for field, least in (("fine_tune_steps", 0), ("num_episodes", 1)):
-            value = getattr(self, field)
-            if value < least:
-                raise StructuredLayersError(f"{field} must be at least {least}, got {value}")
+        for name, least in (("fine_tune_steps", 0), ("num_episodes", 1), ("seed", 0)):
+            check_integer_(self, name, least)
+        if self.learning_rate is not None:
+            check_positive_(self, "learning_rate")
+        check_truth_(self, "projection")
+        if not isinstance(self.distillation, Distillation):
+            raise StructuredLayersError(
+                f"distillation must be a Distillation, got {self.distillation!r}"
+            )
 
 
 def compress_sweep(
@@ -71,12 +78,13 @@ def compress_sweep(
 
     Every row starts from the model as it is, with its own copy of the statistics of a VecNormalize
     and with the same seeds, so rows do not depend on their order. The model is not touched; its
-    next ``learn`` starts with fresh episodes.
+    next ``learn`` starts with fresh episodes, so no callback can sweep the model that is learning.
 
     Args:
         model: a trained model of any algorithm, with its environments.
-        structures: what to compress to, dicts of ``layer`` and its keywords. By default the dense
-            policy for reference, every other structure, and several sizes of those that have one.
+        structures: what to compress to, dicts of ``layer`` and its keywords, and of a ``target`` of
+            their own where it differs. By default the dense policy for reference, every other
+            structure, and several sizes of those that have one.
         target: which layers, see :func:`~structured_layers.integrations.sb3.compress`.
         out: a folder for ``sweep.json``, ``sweep.csv``, ``return_against_bits.png`` and the models.
             Rows that it holds already are not run again.
@@ -87,8 +95,9 @@ def compress_sweep(
         The rows; ``print`` shows them as a table.
 
     Raises:
-        StructuredLayersError: if a structure does not exist or fit, or the folder holds another
-            sweep. Structures are checked before the first one runs.
+        StructuredLayersError: if a structure does not exist or fit, the model cannot learn in its
+            environments, or the folder holds another sweep: of another policy, environment or
+            normalizer, or with other settings. All that is checked before the first row runs.
         MissingDependencyError: if there is a folder for the picture, but no matplotlib.
     """
     known = [field.name for field in fields(SweepSettings)]
@@ -97,9 +106,13 @@ def compress_sweep(
             f"a sweep takes {', '.join(known)}; got {', '.join(sorted(unknown))}"
         )
     common = SweepSettings(**settings)
+    check_model(model)
     environment_of(model)
-    wanted = [dict(entry) for entry in structures or default_structures(model.policy, target)]
+    check_not_learning(model)
+    wanted = _dicts(structures or default_structures(model.policy, target))
     _check(model, wanted, target)
+    if common.fine_tune_steps:
+        check_can_learn(model)
     folder = None if out is None else Path(out)
     if folder is not None:
         new_figure(1, 1)  # a missing extra is said before the first row, not after the last
@@ -119,26 +132,36 @@ def compress_sweep(
     return sweep
 
 
+def _dicts(structures: Any) -> list[dict[str, Any]]:
+    entries = list(structures) if isinstance(structures, Iterable) else [structures]
+    if isinstance(structures, (str, Mapping)) or not all(isinstance(e, Mapping) for e in entries):
+        raise StructuredLayersError(
+            "structures must be a list of dicts such as [{'layer': 'toeplitz'}, {'layer': "
+            f"'chromatic', 'num_colors': 5}}], got {structures!r}"
+        )
+    return [dict(entry) for entry in entries]
+
+
 def _check(model: Any, structures: list[dict[str, Any]], target: Any) -> None:
     """Refuse impossible structures while nothing has run yet."""
     names = [row_name(structure) for structure in structures]
     if double := {name for name in names if names.count(name) > 1}:
         raise StructuredLayersError(f"the sweep has {', '.join(sorted(double))} more than once")
     for structure in structures:
-        parse_structure({"target": target, **structure})
+        whole = {"target": target, **structure}
+        parse_structure(whole)
         if structure["layer"] != "dense":
-            check_compression(model, target=target, **structure)
+            check_compression(model, **whole)
 
 
 def _start(model: Any, common: SweepSettings, target: Any, folder: Path | None) -> Sweep:
     """Return the sweep that a folder holds, or an empty one."""
-    digest = hashlib.sha256()
-    for parameter in model.policy.state_dict().values():
-        digest.update(np.ascontiguousarray(parameter.detach().cpu().numpy()).tobytes())
     names = list(target) if isinstance(target, tuple) else target  # as JSON gives it back
-    settings = {**asdict(common), "target": names, "policy_sha256": digest.hexdigest()}
+    settings = {**asdict(common), "target": names, **origin_of(model)}
     if folder is None:
         return Sweep((), settings)
+    if any(place.is_file() for place in (folder, *folder.parents)):
+        raise StructuredLayersError(f"{folder} is no folder, but a file or below one")
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "sweep.json").exists():
         return Sweep((), settings)
@@ -168,11 +191,14 @@ def compress_row(
         folder: where ``model.zip`` and ``vecnormalize.pkl`` go.
     """
     common, began = settings or SweepSettings(), time.perf_counter()
+    check_not_learning(model)
+    if common.fine_tune_steps:
+        check_can_learn(model)
     with own_random_state(common.seed), kept_normalizer(model):
         environment_of(model).seed(common.seed)
         projected = None
         if common.projection and structure["layer"] != "dense":
-            nearest = compress(model, target=target, distill=False, **structure)
+            nearest = compress(model, distill=False, **{"target": target, **structure})
             projected = _returns(nearest, common)
         made = _compressed(model, structure, target, common)
         distilled = _returns(made, common)
@@ -208,7 +234,7 @@ def _compressed(
 ) -> Any:
     if structure["layer"] == "dense":
         return copy_model(model)
-    return compress(model, target=target, distill=common.distillation, **structure)
+    return compress(model, distill=common.distillation, **{"target": target, **structure})
 
 
 def _returns(model: Any, common: SweepSettings) -> Returns:

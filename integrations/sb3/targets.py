@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from torch import nn
 
@@ -90,37 +90,53 @@ def find_targets(policy: nn.Module, target: str | tuple[str, ...]) -> list[Names
             names, or these names.
 
     Raises:
-        StructuredLayersError: if there are none; it lists the names that exist.
+        StructuredLayersError: if there are none; it lists the names that exist, or says that these
+            layers are structured already.
     """
-    plain, networks = _plain_layers(policy), policy_networks(policy)
-    if not plain:
+    plain, structured = _plain_layers(policy), _structured_layers(policy)
+    if not plain and not structured:
         raise StructuredLayersError(
             f"a {type(policy).__name__} has no nn.Linear layers, so nothing can be structured"
         )
-    if isinstance(target, str) and target in ("actor", "critic"):
-        chosen = [name for network in networks[target] for name in network]
-    else:
-        chosen = list(plain) if target == "all" else _matching(plain, target)
+    if isinstance(target, str) and target not in PRESETS:
+        _check_expression(target, plain)
+    done = _matching(policy, structured, target)
+    missing = [] if isinstance(target, str) else [name for name in target if name not in plain]
+    chosen = _matching(policy, plain, target)
+    if done and (missing or not chosen):
+        raise StructuredLayersError(_already(target, {name: structured[name] for name in done}))
+    if missing:
+        raise StructuredLayersError(
+            f"target {', '.join(missing)} is no nn.Linear of this policy; {_listing(plain)}"
+        )
     if not chosen:
         raise StructuredLayersError(f"target {target!r} matches no nn.Linear; {_listing(plain)}")
-    return _by_network(chosen, networks)
+    return _by_network(chosen, policy_networks(policy))
 
 
-def _matching(plain: Iterable[str], target: str | tuple[str, ...]) -> Names:
+def _matching(policy: nn.Module, layers: Iterable[str], target: str | tuple[str, ...]) -> Names:
     if isinstance(target, tuple):
-        missing = [name for name in target if name not in plain]
-        if missing:
-            raise StructuredLayersError(
-                f"target {', '.join(missing)} is no nn.Linear of this policy; {_listing(plain)}"
-            )
-        return [name for name in plain if name in target]
+        return [name for name in layers if name in target]
+    if target in ("actor", "critic"):
+        return [name for network in _networks(policy, layers)[target] for name in network]
+    return [name for name in layers if target == "all" or re.fullmatch(target, name)]
+
+
+def _check_expression(target: str, plain: Iterable[str]) -> None:
     try:
-        expression = re.compile(target)
+        re.compile(target)
     except re.error as error:
         raise StructuredLayersError(
             f"target {target!r} is no regular expression: {error}; {_listing(plain)}"
         ) from error
-    return [name for name in plain if expression.fullmatch(name)]
+
+
+def _already(target: str | tuple[str, ...], layers: Mapping[str, nn.Module]) -> str:
+    listed = ", ".join(f"{name} (a {type(layer).__name__})" for name, layer in layers.items())
+    return (
+        f"target {target!r} is structured already: {listed}; a layer is structured once, so start "
+        "from the dense model"
+    )
 
 
 def _listing(plain: Iterable[str]) -> str:
@@ -180,6 +196,11 @@ def _is_value_based(policy: nn.Module) -> bool:
 
 def _plain_layers(policy: nn.Module) -> dict[str, nn.Module]:
     return {name: part for name, part in online_layers(policy).items() if type(part) is nn.Linear}
+
+
+def _structured_layers(policy: nn.Module) -> dict[str, nn.Module]:
+    found = online_layers(policy).items()
+    return {name: part for name, part in found if isinstance(part, StructuredLinear)}
 
 
 def _is_in(name: str, prefixes: Iterable[str]) -> bool:

@@ -87,6 +87,9 @@ def _one_palette(
     given = [choice for choice in (num_colors, palette) if choice is not None]
     is_given_palette = len(given) == 1 and isinstance(given[0], Palette)
     number = as_integer(given[0]) if len(given) == 1 else None
+    if len(given) == 1 and not is_given_palette and number is None:
+        needed = "palette must be a Palette or" if num_colors is None else "num_colors must be"
+        raise StructuredLayersError(f"{needed} an integer, got {given[0]!r}")
     if not is_given_palette and number is None:
         raise StructuredLayersError(
             "a chromatic conversion needs either num_colors or palette (a Palette or a number of "

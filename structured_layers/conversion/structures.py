@@ -18,6 +18,7 @@ from ..layers import (
     StructuredLinear,
     ToeplitzLinear,
 )
+from ..layers.base import check_flag
 
 STRUCTURES: dict[str, type[StructuredLinear] | None] = {
     "dense": None,
@@ -32,6 +33,8 @@ STRUCTURES: dict[str, type[StructuredLinear] | None] = {
 # Conversion takes these besides, or instead of, the keywords of the constructor.
 _ADDED: dict[type[StructuredLinear], set[str]] = {ChromaticLinear: {"num_colors", "share_palette"}}
 _REMOVED: dict[type[StructuredLinear], set[str]] = {ChromaticLinear: {"colors", "scale"}}
+
+_FLAGS = ("learn_colors", "learn_mask", "share_palette")
 
 StructureName = str | type[StructuredLinear]
 Recipe = Mapping[str, StructureName | tuple[StructureName, Mapping[str, Any]]]
@@ -129,7 +132,9 @@ def _check_keywords(
 
 
 def _complete(layer: type[StructuredLinear] | None, keywords: dict[str, Any]) -> Structure:
-    """Refuse a structure that lacks a keyword without a default."""
+    """Refuse a structure that lacks a keyword without a default, or has no truth where one goes."""
+    for name in keywords.keys() & set(_FLAGS):
+        check_flag(name, keywords[name])
     if layer is not None and layer is not ChromaticLinear:
         needed = {k for k, p in _parameters(layer).items() if p.default is inspect.Parameter.empty}
         if needed - keywords.keys():

@@ -15,8 +15,6 @@ from torch import Tensor, nn
 
 from structured_layers.errors import StructuredLayersError
 
-from .fused_choice import is_kept
-
 READ_ONLY_WEIGHT = (
     "weight is built from the layer's free values and is read-only; write to `values`, "
     "or build the layer from a dense one with from_linear"
@@ -106,10 +104,9 @@ class StructuredLinear(nn.Module, ABC):
         # The dictionaries, not the attributes: functional_call substitutes their entries.
         tensors = self._parameters if "values" in self._parameters else self._substituted()
         buffers = self._buffers if tensors is self._parameters else tensors
-        weight = self.weight_from(
+        return self.weight_from(
             cast("Mapping[str, Tensor]", tensors), cast("Mapping[str, Tensor]", buffers)
         )
-        return weight.clone() if is_kept(weight) else weight
 
     @weight.setter
     def weight(self, value: Tensor) -> NoReturn:
@@ -132,8 +129,11 @@ class StructuredLinear(nn.Module, ABC):
         # The dictionaries, as in `weight`, and because attributes take longer to look up.
         if "values" not in self._parameters:
             return F.linear(input, self.weight, self.bias)
-        weight = self.weight_from(self._parameters, self._buffers)  # type: ignore[arg-type]
-        return F.linear(input, weight, self._parameters["bias"])
+        return F.linear(input, self._weight_in_use(), self._parameters["bias"])
+
+    def _weight_in_use(self) -> Tensor:
+        """Return the weight of a forward pass, which nobody writes to."""
+        return self.weight_from(self._parameters, self._buffers)  # type: ignore[arg-type]
 
     def _substituted(self) -> dict[str, Any]:
         """Return all tensors by name where TensorDict has put plain ones among the attributes."""
@@ -232,6 +232,13 @@ def check_size(name: str, value: int) -> int:
     if size is None or size < 1:
         raise StructuredLayersError(f"{name} must be an integer of at least 1, got {value!r}")
     return size
+
+
+def check_flag(name: str, value: object) -> bool:
+    """Return ``value`` if it is True or False; the text "false" would count as true."""
+    if not isinstance(value, bool):
+        raise StructuredLayersError(f"{name} must be True or False, got {value!r}")
+    return value
 
 
 def check_dtype(dtype: torch.dtype | None) -> None:

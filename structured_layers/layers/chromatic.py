@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from structured_layers.errors import StructuredLayersError
 
-from .base import StructuredLinear, mean_fan_in
+from .base import StructuredLinear, check_flag, mean_fan_in
 from .chromatic_fit import fit_chromatic
 from .coloring import check_colors, check_num_colors, chromatic
+from .kept_weight import KeptWeight, may_be_kept
 from .palette import Palette
 from .seeded_colors import draw_seed, seeded_colors
 from .straight_through import (
@@ -121,7 +122,7 @@ class ChromaticLinear(StructuredLinear):
         self.register_parameter("shadow", None)
         if scale is not None:
             self.scale = nn.Parameter(torch.full_like(palette.values[0], _check_scale(scale)))
-        if learn_colors:
+        if check_flag("learn_colors", learn_colors):
             self._start_learning(colors)
         else:
             self._paint(colors)
@@ -146,6 +147,7 @@ class ChromaticLinear(StructuredLinear):
                 "one of them out, or start from weights with from_linear"
             )
         self.topology_names = ()
+        self._kept = KeptWeight()
         self.shadow = nn.Parameter(self.values.new_empty(self.out_features, self.in_features))
         is_first, has_scale = self.palette.is_fresh, self.scale is not None
         self.palette.join(self._fan_in())
@@ -184,7 +186,8 @@ class ChromaticLinear(StructuredLinear):
             return self
         shared = {id(self.palette): self.palette, id(self.values): self.values}
         plain = copy.deepcopy(self, shared)
-        del plain.topology_names  # an attribute of the learning layer, back to that of the class
+        # Attributes of the learning layer; the names are those of the class again.
+        del plain.topology_names, plain._kept
         plain.shadow = None
         plain.register_buffer("colors", self.colors)
         return plain
@@ -199,6 +202,13 @@ class ChromaticLinear(StructuredLinear):
             return learned_chromatic(shadow, values, scale)
         weight = chromatic(values, buffers["colors"])
         return weight if scale is None else scale[..., None, None] * weight
+
+    def _weight_in_use(self) -> Tensor:
+        parameters = self._parameters
+        shadow, values, scale = map(parameters.get, ("shadow", "values", "scale"))
+        if shadow is None or values is None or scale is None or not may_be_kept(shadow):
+            return super()._weight_in_use()
+        return self._kept.show(learned_chromatic, (shadow, values, scale))
 
     @property
     def num_weights(self) -> int:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from structured_layers.errors import StructuredLayersError
 
+from .base import check_flag
 from .clustering import kmeans
 from .coloring import check_colors, check_num_colors
 from .nearest import fit_scale, group_means, nearest_index
@@ -40,7 +41,7 @@ def fit_chromatic(
     """
     shape = (weight.shape[0], weight.shape[1])
     palette = _one_palette(palette, num_colors, colors, shape)
-    if learn_colors:
+    if check_flag("learn_colors", learn_colors):
         return _learning_start(weight, palette, colors)
     if colors is None and not bool(weight.any()):
         return _zero_start(palette, shape)

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from structured_layers.errors import StructuredLayersError
 
-from .base import StructuredLinear, mean_fan_in
+from .base import StructuredLinear, check_flag, mean_fan_in
+from .kept_weight import KeptWeight, may_be_kept
 from .straight_through import largest_edges, learned_masked
 
 
@@ -113,6 +114,7 @@ class MaskedLinear(StructuredLinear):
             self.register_buffer("mask", mask.to(self.values.device, copy=True))
         else:
             self.topology_names = ()
+            self._kept = KeptWeight()
         self.reset_parameters()
 
     @property
@@ -130,7 +132,8 @@ class MaskedLinear(StructuredLinear):
         if self.num_edges is None:
             return self
         plain = copy.deepcopy(self)
-        del plain.topology_names  # an attribute of the learning layer, back to that of the class
+        # Attributes of the learning layer; the names are those of the class again.
+        del plain.topology_names, plain._kept
         plain.num_edges = None
         plain.register_buffer("mask", self.mask)
         return plain
@@ -142,6 +145,12 @@ class MaskedLinear(StructuredLinear):
         if self.num_edges is not None:
             return learned_masked(parameters["values"], self.num_edges)
         return masked(parameters["values"], buffers["mask"])
+
+    def _weight_in_use(self) -> Tensor:
+        values = self._parameters["values"]
+        if self.num_edges is None or values is None or not may_be_kept(values):
+            return super()._weight_in_use()
+        return self._kept.show(learned_masked, (values,), self.num_edges)
 
     @property
     def num_weights(self) -> int:
@@ -171,7 +180,7 @@ class MaskedLinear(StructuredLinear):
         num_edges: int | None = None,
         learn_mask: bool = False,
     ) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        if learn_mask:
+        if check_flag("learn_mask", learn_mask):
             structure = {"mask": mask, "learn_mask": True, "num_edges": num_edges}
             return structure, {"values": weight}
         if num_edges is None:
@@ -187,7 +196,7 @@ def _learned_edges(
     shape: tuple[int, int], mask: Tensor | None, learn_mask: bool, num_edges: int | None
 ) -> int | None:
     """Return how many edges a learned mask keeps, None for a fixed mask."""
-    if not learn_mask:
+    if not check_flag("learn_mask", learn_mask):
         if num_edges is not None:
             raise StructuredLayersError(
                 f"num_edges goes with learn_mask=True, got num_edges={num_edges!r} without it; "

@@ -11,6 +11,7 @@ from torch import nn
 from ....errors import StructuredLayersError
 from ....layers import ChromaticLinear, MaskedLinear, SoftMaskedLinear
 from ....metrics import summarize
+from ..setting_checks import check_integer_
 from ..targets import critic_layers, deployed_layers
 
 SCHEMES = ("paper", "bitmask", "coordinates", "entropy")
@@ -29,16 +30,21 @@ class CompressionCallback(BaseCallback):
         bits: the scheme of the bits, one of ``paper``, ``bitmask``, ``coordinates``, ``entropy``.
         verbose: as for every callback.
 
+    Raises:
+        StructuredLayersError: an unknown scheme or a frequency that is no integer of at least 1;
+            when training starts, a policy without linear layers.
+
     Examples:
         >>> model.learn(100_000, callback=CompressionCallback())  # doctest: +SKIP
     """
 
     def __init__(self, log_freq: int = 2_000, *, bits: str = "entropy", verbose: int = 0) -> None:
-        """Check the scheme."""
+        """Check the frequency and the scheme."""
         super().__init__(verbose)
         if bits not in SCHEMES:
             raise StructuredLayersError(f"bits must be one of {', '.join(SCHEMES)}, got {bits!r}")
         self.log_freq, self.bits = log_freq, bits
+        check_integer_(self, "log_freq", 1)
         self._counted_at: int | None = None
         self._sizes: dict[str, float] = {}
 

@@ -24,7 +24,7 @@ class ExportBestCallback(BaseCallback):
     Raises:
         StructuredLayersError: when training starts, for a policy that the files cannot describe
             (see :func:`~structured_layers.integrations.sb3.deployment.deployed_policy`), or outside
-            of an ``EvalCallback``.
+            of an ``EvalCallback``. A ``CallbackList`` between the two is fine.
 
     Examples:
         >>> best = ExportBestCallback("best_policy")
@@ -38,12 +38,16 @@ class ExportBestCallback(BaseCallback):
         self.path = Path(path)
 
     def _init_callback(self) -> None:
+        deployed_policy(self.model)  # what cannot be exported is said before training
+
+    def _on_training_start(self) -> None:
+        # Under an EvalCallback this is not called, and a list names its parent after
+        # _init_callback: only here is it known that nothing above decides when to export.
         if self.parent is None:
             raise StructuredLayersError(
                 "ExportBestCallback does not evaluate by itself; use "
                 "EvalCallback(eval_env, callback_on_new_best=ExportBestCallback(path))"
             )
-        deployed_policy(self.model)  # what cannot be exported is said before training
 
     def _on_step(self) -> bool:
         deployed_policy(self.model).save(self.path)

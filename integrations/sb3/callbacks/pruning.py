@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from numbers import Real
+
 import torch
 from stable_baselines3.common.callbacks import BaseCallback
 from torch import nn
 
 from ....errors import StructuredLayersError
 from ....layers import MaskedLinear
+from ..setting_checks import check_integer_
 from ..target_structure import sync_target_structure_
 from ..targets import target_networks
 from .networks import clear_entries, kept_by_ars, online_networks
@@ -43,7 +46,8 @@ class PruningScheduleCallback(BaseCallback):
 
     Raises:
         StructuredLayersError: arguments that fit no schedule; when training starts, a policy
-            without layers of a fixed mask, or too few edges for its layers. The model is untouched.
+            without layers of a fixed mask, too few edges for its layers, or more of them than at
+            the start of the curve. The model is untouched.
 
     Examples:
         >>> callback = PruningScheduleCallback(final_density=0.1, start=10_000, end=80_000)
@@ -71,14 +75,15 @@ class PruningScheduleCallback(BaseCallback):
                 "a pruning schedule needs either final_density or num_edges, got "
                 f"final_density={final_density} and num_edges={num_edges}"
             )
-        for name, density in (("final", final_density), ("initial", initial_density)):
-            if density is not None and not 0 < density <= 1:
-                raise StructuredLayersError(
-                    f"{name}_density must be above 0 and at most 1, got {density}"
-                )
         self.schedule = CubicSchedule(start, end, frequency)
         self.final_density, self.num_edges = final_density, num_edges
         self.initial_density = initial_density
+        _check_density("initial_density", initial_density)
+        if num_edges is not None:
+            check_integer_(self, "num_edges", 1)
+        if final_density is not None:
+            _check_density("final_density", final_density)
+            _check_falls("the density", initial_density, final_density)
         self._pruned_at: int | None = None
 
     def _init_callback(self) -> None:
@@ -93,6 +98,9 @@ class PruningScheduleCallback(BaseCallback):
                     f"layers have {possible} edges and keep at least one each; give between "
                     f"{len(layers)} and {possible} edges"
                 )
+            _check_falls(
+                f"the number of edges in {name}", round(self.initial_density * possible), final
+            )
         self._pruned_at = None
 
     def _on_rollout_start(self) -> None:
@@ -169,6 +177,20 @@ def _follow_in_targets_(policy: nn.Module) -> None:
         for layer in target.modules():
             if isinstance(layer, MaskedLinear) and layer.num_edges is None:
                 layer.values.masked_fill_(~layer.mask, 0)
+
+
+def _check_density(name: str, density: float) -> None:
+    is_number = isinstance(density, Real) and not isinstance(density, bool)
+    if not is_number or not 0 < density <= 1:
+        raise StructuredLayersError(f"{name} must be above 0 and at most 1, got {density!r}")
+
+
+def _check_falls(what: str, initial: float, final: float) -> None:
+    if initial < final:
+        raise StructuredLayersError(
+            f"{what} would rise from {initial} to {final}, but dead edges never return; give an "
+            "initial_density that is at least the final one"
+        )
 
 
 def _nothing_to_prune(policy: nn.Module) -> str:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ....errors import StructuredLayersError
+from ..setting_checks import check_integer_
 
 Masks = dict[str, Tensor]
 
@@ -42,10 +43,11 @@ class CubicSchedule:
 
     def __post_init__(self) -> None:
         """Check that there is time to prune in."""
-        if not 0 <= self.start < self.end or self.frequency < 1:
+        for name, least in (("start", 0), ("end", 1), ("frequency", 1)):
+            check_integer_(self, name, least)
+        if not self.start < self.end:
             raise StructuredLayersError(
-                "a schedule needs 0 <= start < end and a frequency of at least 1, got "
-                f"start={self.start}, end={self.end} and frequency={self.frequency}"
+                f"a schedule needs start < end, got start={self.start} and end={self.end}"
             )
 
     def last_pruning(self, step: int) -> int | None:

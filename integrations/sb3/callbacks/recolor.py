@@ -10,8 +10,11 @@ from ....errors import StructuredLayersError
 from ....layers import ChromaticLinear
 from ....layers.clustering import kmeans
 from ....layers.straight_through import palette_units
+from ..setting_checks import check_integer_
 from ..targets import target_networks
 from .networks import forget, kept_by_ars, online_networks
+
+RECOLORED_AT = "_recolored_at"
 
 
 class RecolorCallback(BaseCallback):
@@ -24,13 +27,18 @@ class RecolorCallback(BaseCallback):
     stay. The optimizer forgets its averages of palettes and scales. Target networks get the same
     palette.
 
+    Recolourings happen between rollouts, but not after the last one, as training has to follow. One
+    that was due then happens when training is resumed, also from a zip, with
+    ``learn(…, reset_num_timesteps=False)``.
+
     Args:
-        frequency: environment steps between two recolourings, which happen between rollouts.
+        frequency: environment steps between two recolourings.
         verbose: as for every callback.
 
     Raises:
-        StructuredLayersError: when training starts, for a policy without learned colours: fixed
-            ones have no shadow that a palette could be fitted to. The model is untouched.
+        StructuredLayersError: a frequency that is no integer of at least 1; when training starts, a
+            policy without learned colours: fixed ones have no shadow that a palette could be
+            fitted to. The model is untouched.
 
     Examples:
         >>> model.learn(100_000, callback=RecolorCallback(frequency=20_000))  # doctest: +SKIP
@@ -39,22 +47,24 @@ class RecolorCallback(BaseCallback):
     def __init__(self, frequency: int = 10_000, *, verbose: int = 0) -> None:
         """Check the frequency."""
         super().__init__(verbose)
-        if frequency < 1:
-            raise StructuredLayersError(f"frequency must be at least 1 step, got {frequency}")
         self.frequency = frequency
-        self._next = 0
+        check_integer_(self, "frequency", 1)
 
     def _init_callback(self) -> None:
         if not learned_palettes(self.model.policy):
             raise StructuredLayersError(_nothing_to_fit(self.model.policy))
-        self._next = (self.model.num_timesteps // self.frequency + 1) * self.frequency
+        step = self.model.num_timesteps
+        # Kept by the model and its zip, since a training can stop before one that is due.
+        vars(self.model)[RECOLORED_AT] = min(vars(self.model).get(RECOLORED_AT, step), step)
 
     def _on_rollout_start(self) -> None:
-        if self.model.num_timesteps < self._next:
+        step = self.model.num_timesteps
+        due = step - step % self.frequency
+        if due <= vars(self.model)[RECOLORED_AT]:
             return
-        self._next = (self.model.num_timesteps // self.frequency + 1) * self.frequency
         with kept_by_ars(self.model):
             recolor_(self.model.policy)
+        vars(self.model)[RECOLORED_AT] = step
 
     def _on_step(self) -> bool:
         return True
