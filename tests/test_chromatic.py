@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -103,6 +103,7 @@ def test_kmeans_fills_clusters_that_many_equal_points_leave_empty() -> None:
 
 
 @given(st.lists(st.floats(-5, 5), min_size=1, max_size=30), st.integers(1, 12))
+@example([0.0, 1.0, 2.0, 3.0, 1.5, 1.25, 1.875, 0.5, 5.343589306847168e-77, 5e-272], 9)
 def test_kmeans_centers_are_sorted_and_never_worse_than_the_mean(
     entries: list[float], num_clusters: int
 ) -> None:

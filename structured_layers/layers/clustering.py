@@ -78,7 +78,8 @@ def _exact_kmeans(places: Floats, weights: Floats, num_clusters: int) -> Floats:
     if len(places) <= num_clusters:
         return np.append(places, np.repeat(places[-1:], num_clusters - len(places)))
     prefix, center = _prefix(places, weights)
-    return prefix.means(_best_cuts(prefix, num_clusters)) + center
+    # Differences of sums round: means of tiny values can change places.
+    return np.sort(prefix.means(_best_cuts(prefix, num_clusters))) + center
 
 
 def _prefix(places: Floats, weights: Floats) -> tuple[_Prefix, float]:
