@@ -6,6 +6,7 @@ last, so a process killed at any moment leaves the old checkpoint or the new one
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,17 @@ from typing import Any
 from torch import Tensor
 
 from structured_layers.errors import CheckpointError
-from structured_layers.files import read_json, read_tensors, write_json, write_tensors
+from structured_layers.files import (
+    DAMAGE,
+    read_json,
+    read_tensors,
+    write_sealed_json,
+    write_tensors,
+)
 
-FORMAT, VERSION = "structured-layers checkpoint", 1
+FORMAT, VERSION = "structured-layers checkpoint", 2  # 1 had no checksum of the JSON
 _TENSOR = "$tensor"
+_NAME = re.compile(r"state-\d{1,20}\.safetensors")  # in this folder, whatever the file says
 
 
 def write_checkpoint(folder: Path, state: Mapping[str, Any], *, number: int) -> None:
@@ -32,7 +40,7 @@ def write_checkpoint(folder: Path, state: Mapping[str, Any], *, number: int) -> 
     tree = _split(state, "", tensors)
     name = f"state-{number}.safetensors"
     digest = write_tensors(folder / name, tensors)
-    write_json(
+    write_sealed_json(
         folder / "state.json",
         {"format": FORMAT, "version": VERSION, "tensors": name, "sha256": digest, "state": tree},
     )
@@ -45,16 +53,21 @@ def read_checkpoint(folder: Path) -> dict[str, Any]:
     """Read what :func:`write_checkpoint` wrote.
 
     Raises:
-        CheckpointError: missing, cut off, of a newer version, or not ours.
+        CheckpointError: missing, cut off, changed, of a newer version, or not ours.
     """
-    data = read_json(folder / "state.json", format_name=FORMAT, version=VERSION)
+    data = read_json(folder / "state.json", format_name=FORMAT, version=VERSION, sealed_since=2)
     try:
-        tensors = read_tensors(folder / str(data["tensors"]), digest=data["sha256"])
+        name = str(data["tensors"])
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"{name[:40]!r} is no name of a tensor file")
+        tensors = read_tensors(folder / name, digest=str(data["sha256"]))
         state: dict[str, Any] = _join(data["state"], tensors)
         return state
+    except CheckpointError:
+        raise
     except KeyError as error:
         raise CheckpointError(f"{folder} is not a whole checkpoint: {error} is missing") from error
-    except TypeError as error:
+    except DAMAGE as error:
         raise CheckpointError(f"{folder} is not a whole checkpoint: {error}") from error
 
 

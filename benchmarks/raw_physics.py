@@ -1,12 +1,17 @@
-"""The limit of a search's speed: its own states and controls through nothing but ``mj_step``."""
+"""The limit of an evaluator's speed: its own states and controls through nothing but ``mj_step``.
+
+Where a task needs the forces of contacts, ``mj_rnePostConstraint`` after each environment step is
+part of the limit: they cannot be had without.
+"""
 
 from __future__ import annotations
 
 import multiprocessing
 import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
-from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 from torch import Tensor
@@ -15,19 +20,40 @@ from structured_layers.integrations.evotorch import PolicyProblem
 from structured_layers.integrations.simulators import MujocoSimulator, StepResult
 
 
+class Replay(NamedTuple):
+    """One replay in all processes.
+
+    Attributes:
+        steps: environment steps.
+        rate: environment steps per second, the sum of what the processes reached side by side.
+    """
+
+    steps: int
+    rate: float
+
+
 class RecordingSimulator(MujocoSimulator):
-    """Keeps every slot's start state and controls."""
+    """Keeps every episode's start state and controls."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.recorded: list[tuple[Any, Any, list[Any]]] = []
+        self._current: dict[int, list[Any]] = {}
 
     def reset(self, slots: Any, seeds: Any) -> Any:
         """Start the episodes and keep their states."""
         observations = super().reset(slots, seeds)
-        self.starts = [(e.qpos.copy(), e.qvel.copy()) for e in self._episodes if e is not None]
-        self.controls: list[Any] = []
+        for slot in np.asarray(slots).tolist():
+            episode, controls = self._episodes[slot], []
+            self.recorded.append((episode.qpos.copy(), episode.qvel.copy(), controls))
+            self._current[slot] = controls
         return observations
 
     def step(self, slots: Any, actions: Any) -> StepResult:
         """Step and keep the controls."""
-        self.controls.append(np.asarray(actions, dtype=np.float64))
+        rows = np.asarray(actions, dtype=np.float64)
+        for slot, row in zip(np.asarray(slots).tolist(), rows, strict=True):
+            self._current[slot].append(row)
         return super().step(slots, actions)
 
 
@@ -35,81 +61,127 @@ class RawPhysics:
     """Processes that first record some episodes and then replay them as fast as MuJoCo can.
 
     Args:
-        env: id of a MujocoSimulator whose episodes never end early.
+        env: id of a MujocoSimulator.
         num_processes: how many replay at once.
+        env_config: arguments of the environment.
     """
 
-    def __init__(self, env: str, num_processes: int) -> None:
-        context = multiprocessing.get_context("spawn")
-        pairs = [context.Pipe() for _ in range(num_processes)]
-        self._pipes = [mine for mine, _ in pairs]
-        self._processes = [
-            context.Process(target=_serve, args=(env, theirs), daemon=True) for _, theirs in pairs
-        ]
-        for process in self._processes:
-            process.start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+    def __init__(
+        self, env: str, num_processes: int, env_config: Mapping[str, Any] | None = None
     ) -> None:
-        for pipe, process in zip(self._pipes, self._processes, strict=True):
-            pipe.send(None)
-            process.join()
+        self._workers = Workers(_serve, num_processes, env, dict(env_config or {}))
+        self.close = self._workers.close
 
     def record(self, problem: PolicyProblem, solutions: Tensor) -> None:
         """Run the episodes of some solutions and keep what is needed to replay them."""
         candidates = problem._candidates(solutions)
-        n, workers = len(candidates), len(self._pipes)
-        for number, pipe in enumerate(self._pipes):
-            rows = slice(n * number // workers, n * (number + 1) // workers)
-            policies = candidates[rows].policies(problem.network, problem.search_space)
-            pipe.send(("record", (policies, candidates[rows], problem.episode_length)))
-        for pipe in self._pipes:
-            pipe.recv()
+        n, workers = len(candidates), self._workers.count
+        rows = [slice(n * i // workers, n * (i + 1) // workers) for i in range(workers)]
+        self._workers.ask(
+            [
+                (
+                    "record",
+                    candidates[part].policies(problem.network, problem.search_space),
+                    candidates[part],
+                    problem.episode_length,
+                )
+                for part in rows
+            ]
+        )
 
-    def replay(self) -> float:
-        """Replay in all processes at once and return the environment steps per second."""
-        start = time.perf_counter()
-        for pipe in self._pipes:
-            pipe.send(("replay", None))
-        steps = sum(pipe.recv() for pipe in self._pipes)
-        return steps / (time.perf_counter() - start)
+    def replay(self) -> Replay:
+        """Replay in all processes at once."""
+        answers = self._workers.ask([("replay",)] * self._workers.count)
+        return Replay(sum(n for n, _ in answers), sum(n / seconds for n, seconds in answers))
 
 
-def _serve(env: str, pipe: Connection) -> None:
-    simulator = RecordingSimulator(env, capacity=256)
-    while (message := pipe.recv()) is not None:
-        task, arguments = message
-        pipe.send(_replay(simulator) if task == "replay" else _record(simulator, *arguments))
+class Workers:
+    """Processes that answer questions, all at once.
+
+    Args:
+        serve: makes, in each process, the function that answers.
+        count: how many processes.
+        *args: what ``serve`` is called with.
+    """
+
+    def __init__(self, serve: Callable[..., Callable[..., Any]], count: int, *args: Any) -> None:
+        context = multiprocessing.get_context("spawn")
+        pairs = [context.Pipe() for _ in range(count)]
+        self.count = count
+        self._pipes = [mine for mine, _ in pairs]
+        self._processes = [
+            context.Process(target=_answer, args=(serve, args, theirs), daemon=True)
+            for _, theirs in pairs
+        ]
+        for process in self._processes:
+            process.start()
+
+    def ask(self, questions: list[tuple[Any, ...]]) -> list[Any]:
+        """Send each process its question and return all answers."""
+        for pipe, question in zip(self._pipes, questions, strict=True):
+            pipe.send(question)
+        return [pipe.recv() for pipe in self._pipes]
+
+    def close(self) -> None:
+        """End the processes."""
+        for pipe, process in zip(self._pipes, self._processes, strict=True):
+            pipe.send(None)
+            process.join()
+
+
+@contextmanager
+def raw_physics(
+    env: str, num_processes: int, env_config: Mapping[str, Any] | None = None
+) -> Iterator[RawPhysics]:
+    """Make the processes and end them."""
+    physics = RawPhysics(env, num_processes, env_config)
+    try:
+        yield physics
+    finally:
+        physics.close()
+
+
+def _answer(serve: Callable[..., Callable[..., Any]], args: Any, pipe: Connection) -> None:
+    answer = serve(*args)
+    while (question := pipe.recv()) is not None:
+        pipe.send(answer(*question))
+
+
+def _serve(env: str, env_config: dict[str, Any]) -> Callable[..., Any]:
+    simulator = RecordingSimulator(env, capacity=256, env_config=env_config)
+
+    def answer(task: str, *arguments: Any) -> Any:
+        return _replay(simulator) if task == "replay" else _record(simulator, *arguments)
+
+    return answer
 
 
 def _record(simulator: RecordingSimulator, policies: Any, candidates: Any, length: int) -> None:
     from structured_layers.integrations.evotorch.rollouts import rollout
 
+    simulator.recorded.clear()
     rollout(
         policies, simulator, candidates.seeds,
         episode_length=length, normalization=candidates.normalization,
     )  # fmt: skip
-    simulator.episodes = np.stack(simulator.controls, axis=1)  # (episodes, steps, controls)
+    simulator.recorded = [(q, v, np.array(controls)) for q, v, controls in simulator.recorded]
 
 
-def _replay(simulator: RecordingSimulator) -> int:
-    """Step one MjData through every recorded episode; return the number of environment steps."""
-    mujoco, model = simulator._mujoco, simulator._model
-    frame_skip = simulator._task.frame_skip
+def _replay(simulator: RecordingSimulator) -> tuple[int, float]:
+    """Step one MjData through every recorded episode; return environment steps and seconds."""
+    mujoco, model, task = simulator._mujoco, simulator._model, simulator._task
+    frame_skip, forces = task.frame_skip, task.contact_forces
     data = mujoco.MjData(model)
-    mj_step, ctrl = mujoco.mj_step, data.ctrl
-    for (qpos, qvel), episode in zip(simulator.starts, simulator.episodes, strict=True):
+    mj_step, post, ctrl = mujoco.mj_step, mujoco.mj_rnePostConstraint, data.ctrl
+    start, steps = time.perf_counter(), 0
+    for qpos, qvel, controls in simulator.recorded:
         mujoco.mj_resetData(model, data)
         data.qpos[:], data.qvel[:] = qpos, qvel
         mujoco.mj_forward(model, data)
-        for control in episode:
+        for control in controls:
             ctrl[:] = control
             mj_step(model, data, frame_skip)
-    return simulator.episodes.shape[0] * simulator.episodes.shape[1]
+            if forces:
+                post(model, data)
+        steps += len(controls)
+    return steps, time.perf_counter() - start

@@ -24,7 +24,9 @@ from typing import Any
 
 from layer_tables import digits_table, limits_table
 from markdown_tables import table
+from rollout_tables import goals_section
 from sb3_pages import Parts, how_small_parts, pictures, readme_parts
+from scaling_tables import scaling_table
 from sensing_tables import sensing_tables
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -69,6 +71,7 @@ def outdated_files(root: Path) -> dict[Path, bytes]:
         read_measurement(results / "directions.json"),
         read_measurement(results / "gradient_variance.json"),
     )
+    scaling = scaling_table(read_measurement(results / "scaling.json"))
     wanted: dict[Path, Parts] = {
         root / "README.md": {"": summary, **readme_parts(results)},
         docs / "results.md": {"": [*summary, *details(records, speed, imports)]},
@@ -76,6 +79,7 @@ def outdated_files(root: Path) -> dict[Path, bytes]:
         docs / "layers" / "learned.md": {"": digits},
         docs / "layers" / "speed.md": {"": limits},
         docs / "gradient_sensing.md": {"": sensing},
+        docs / "simulation.md": {"": scaling},
     }
     files = {path: replace_marked(path, parts) for path, parts in wanted.items()}
     files |= {docs / "assets" / name: data for name, data in pictures(results).items()}
@@ -221,7 +225,7 @@ def details(records: dict[str, Record], speed: Record | None, imports: Record | 
             lines += [f"![{caption} of {name}](assets/{name}_{picture})", ""]
     for title, record in (("Speed", speed), ("Import time", imports)):
         if record is not None:
-            lines += [f"## {title}", "", *origin(record)]
+            lines += [f"## {title}", "", *origin(record), *goals_section(record)]
     return lines
 
 

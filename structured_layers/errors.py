@@ -19,3 +19,7 @@ class MissingDependencyError(StructuredLayersError, ImportError):
     def __init__(self, feature: str, extra: str) -> None:
         """Name the feature and the extra that installs what it needs."""
         super().__init__(f'{feature} needs an extra: pip install "structured-layers[{extra}]"')
+
+
+class NoNativeTaskWarning(UserWarning):
+    """An environment that has to run through Gymnasium, which is slower than stepping it here."""

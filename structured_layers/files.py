@@ -1,19 +1,37 @@
-"""Files that are whole or not there: written to a temporary name, then renamed."""
+"""Files that are whole or not there: written to a temporary name, then renamed.
+
+What is read may be damaged in any way, so that sizes are checked before anything is read, and JSON
+files carry the checksum of what they say as tensor files do.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
 from .errors import CheckpointError
+
+MAX_JSON = 16 * 2**20
+"""Bytes of the largest JSON file or safetensors header that is read; what a policy or a search has
+is in the kilobytes."""
+
+# What Python, PyTorch and safetensors raise for data that are not what they should be; a
+# RecursionError, for JSON that is nested too deep, is a RuntimeError.
+DAMAGE: tuple[type[Exception], ...] = (
+    *(ArithmeticError, AssertionError, AttributeError, LookupError, OSError, RuntimeError),
+    *(TypeError, ValueError, SafetensorError),
+)
+
+_SEAL = "seal"
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -41,69 +59,124 @@ def write_json(path: Path, data: Mapping[str, Any]) -> None:
     write_bytes(path, (json.dumps(data, indent=2, allow_nan=False) + "\n").encode())
 
 
-def read_json(path: Path, *, format_name: str, version: int) -> dict[str, Any]:
+def write_sealed_json(path: Path, data: Mapping[str, Any]) -> None:
+    """Write a JSON file at one blow, with the checksum of what it says."""
+    write_json(path, {**data, _SEAL: json_digest(data)})
+
+
+def json_digest(data: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of what JSON data say, less their own seal, in whatever layout."""
+    content = {key: value for key, value in data.items() if key != _SEAL}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def read_json(
+    path: Path, *, format_name: str, version: int, sealed_since: int | None = None
+) -> dict[str, Any]:
     """Read a JSON file of ours.
 
     Args:
         path: the file.
         format_name: what its ``format`` must be.
         version: the newest ``version`` that can be read.
+        sealed_since: the first version that :func:`write_sealed_json` wrote, None for no version.
 
     Raises:
-        CheckpointError: missing, cut off, not ours or of a newer version.
+        CheckpointError: missing, cut off, changed, not ours or of a newer version.
     """
     try:
-        data = json.loads(path.read_bytes())
+        data = json.loads(_read_regular(path, MAX_JSON))
+        seal = json_digest(data) if isinstance(data, dict) else None
     except FileNotFoundError as error:
         raise CheckpointError(f"{path} does not exist, so this is not a {format_name}") from error
-    except (OSError, ValueError) as error:
+    except DAMAGE as error:
         raise CheckpointError(f"{path} is cut off or not JSON: {error}") from error
     if not isinstance(data, dict) or data.get("format") != format_name:
         raise CheckpointError(f"{path} is not a {format_name}")
     found = data.get("version")
-    if not isinstance(found, int) or found > version:
+    if type(found) is not int or found > version:
         raise CheckpointError(
-            f"{path} has version {found}, this structured-layers reads up to {version}; "
+            f"{path} has version {str(found)[:40]}, this structured-layers reads up to {version}; "
             "upgrade structured-layers"
         )
+    is_sealed = sealed_since is not None and (_SEAL in data or found >= sealed_since)
+    if is_sealed and data.get(_SEAL) != seal:
+        raise CheckpointError(f"{path} was changed, or is not ours: its checksum is wrong")
     return data
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> str:
+def _read_regular(path: Path, max_bytes: int) -> bytes:
+    """Read a file, but no pipe that never ends and nothing that does not fit into the memory."""
+    size = _regular_size(path)
+    if size > max_bytes:
+        raise OSError(f"it has {size} bytes, at most {max_bytes} are read")
+    return path.read_bytes()
+
+
+def _regular_size(path: Path) -> int:
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError("it is no regular file")
+    return status.st_size
+
+
+def write_tensors(
+    path: Path, tensors: Mapping[str, Tensor], *, belongs_to: str | None = None
+) -> str:
     """Write tensors as safetensors at one blow and return the SHA-256 of their content.
 
-    The file's metadata hold it as well, so that damage is found wherever the file is read.
+    The file's metadata hold it as well, so that damage is found wherever the file is read, and
+    ``belongs_to``, the digest of the file that describes the tensors.
     """
     plain = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
     digest = hashlib.sha256(save(plain)).hexdigest()
-    write_bytes(path, save(plain, metadata={"sha256": digest}))
+    metadata = {"sha256": digest}
+    if belongs_to is not None:
+        metadata["belongs_to"] = belongs_to
+    write_bytes(path, save(plain, metadata=metadata))
     return digest
 
 
-def read_tensors(path: Path, *, digest: str | None = None) -> dict[str, Tensor]:
+def read_tensors(
+    path: Path, *, digest: str | None = None, belongs_to: str | None = None
+) -> dict[str, Tensor]:
     """Read a safetensors file.
 
     Args:
         path: the file.
         digest: the SHA-256 that the content must have; None takes the one in the file.
+        belongs_to: what the file must belong to, if it says so; None takes any.
 
     Raises:
-        CheckpointError: missing, cut off or changed.
+        CheckpointError: missing, cut off, changed, or of something else.
     """
     try:
-        data = path.read_bytes()
-        tensors = load(data)
-        stored = _metadata(data).get("sha256")
-    except (OSError, SafetensorError, ValueError) as error:
+        size = _regular_size(path)
+        with path.open("rb") as file:
+            metadata = _read_metadata(file, size)
+            file.seek(0)
+            tensors = load(file.read(size))
+        found = hashlib.sha256(save(tensors)).hexdigest()
+    except DAMAGE as error:
         raise CheckpointError(f"{path} is missing, cut off or not safetensors: {error}") from error
-    found = hashlib.sha256(save(tensors)).hexdigest()
-    if found != stored or digest not in (None, found):
+    if found != metadata.get("sha256") or digest not in (None, found):
         raise CheckpointError(f"{path} was changed, or is not ours: its checksum is wrong")
+    if belongs_to is not None and metadata.get("belongs_to", belongs_to) != belongs_to:
+        raise CheckpointError(f"{path} belongs to another description than the one beside it")
     return tensors
 
 
-def _metadata(data: bytes) -> dict[str, str]:
-    """Return the metadata of a safetensors file, whose header follows its length in 8 bytes."""
-    length = int.from_bytes(data[:8], "little")
-    metadata: dict[str, str] = json.loads(data[8 : 8 + length]).get("__metadata__", {})
+def _read_metadata(file: BinaryIO, size: int) -> dict[str, str]:
+    """Return the metadata of a safetensors file, whose header follows its length in 8 bytes.
+
+    What the header says must be exactly as long as the file: it is known before it is read.
+    """
+    length = int.from_bytes(file.read(8), "little")
+    if not 2 <= length <= min(size - 8, MAX_JSON):
+        raise ValueError(f"its header cannot have {length} bytes")
+    header = json.loads(file.read(length))
+    metadata: dict[str, str] = header.pop("__metadata__", {})
+    end = max((entry["data_offsets"][1] for entry in header.values()), default=0)
+    if not isinstance(metadata, dict) or 8 + length + end != size:
+        raise ValueError(f"its header describes {8 + length + end} bytes, the file has {size}")
     return metadata

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,7 @@ class Policy:
         observation_shape: of one observation as the environment returns it; None is (obs,).
         spec: how the network is described in files; None for a module of one's own.
         env: id of the environment it was trained in.
+        env_config: arguments of that environment's constructor, plain JSON values.
     """
 
     def __init__(
@@ -44,9 +47,11 @@ class Policy:
         observation_shape: tuple[int, ...] | None = None,
         spec: NetworkSpec | SequentialSpec | None = None,
         env: str | None = None,
+        env_config: Mapping[str, Any] | None = None,
     ) -> None:
         """Freeze the network's dense weights as NumPy arrays."""
         self.network, self.actions, self.spec, self.env = network, actions, spec, env
+        self.env_config = dict(env_config or {})
         self.observation_mean, self.observation_std = observation_mean, observation_std
         topology = topology_to_vector(network)[None] if topology_size(network) else None
         weights = parameters_to_vector(network.parameters()).detach()[None]
@@ -133,6 +138,21 @@ def _check_normalizer(size: int, mean: Floats | None, std: Floats | None) -> Non
         raise StructuredLayersError(
             f"observation_mean and observation_std must both have shape ({size},), the network's "
             f"inputs, or both be None, got shapes {shapes[0]} and {shapes[1]}"
+        )
+
+
+def check_env_config(env_config: Any) -> None:
+    """Refuse arguments of an environment that JSON files can't hold."""
+    try:
+        json.dumps(env_config, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise StructuredLayersError(
+            f"env_config is written to JSON files, which cannot hold {env_config!r}: {error}; "
+            "for infinity write 1e308"
+        ) from error
+    if not isinstance(env_config, dict) or not all(type(name) is str for name in env_config):
+        raise StructuredLayersError(
+            f"env_config must be an object of arguments by name, got {env_config!r}"
         )
 
 

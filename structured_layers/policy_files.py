@@ -11,16 +11,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .actions import Actions, BoxActions, DiscreteActions
+from .actions import Actions, BoxActions, DiscreteActions, MultiDiscreteActions
 from .errors import CheckpointError, StructuredLayersError
-from .files import read_json, read_tensors, write_json, write_tensors
+from .files import DAMAGE, json_digest, read_json, read_tensors, write_sealed_json, write_tensors
 from .layers import MaskedLinear, tie_palettes_
-from .policy import Policy
+from .policy import Policy, check_env_config
 from .sequential_spec import SequentialSpec
 from .specs import NetworkSpec
 from .topology import topology_to_vector, vector_to_topology
 
-FORMAT, VERSION = "structured-layers policy", 2  # 1 had no steps and no rescaled actions
+FORMAT, VERSION = "structured-layers policy", 3  # 2 had no seal, no env_config
 WEIGHTS = "weights.safetensors"
 PREFIX = "network."
 
@@ -32,8 +32,8 @@ def save_policy(policy: Policy, folder: Path) -> None:
             "a policy is saved with its NetworkSpec, and this one has none; keep the state_dict of "
             "a module of your own yourself"
         )
+    check_env_config(policy.env_config)
     folder.mkdir(parents=True, exist_ok=True)
-    write_tensors(folder / WEIGHTS, _tensors(policy))
     description = {
         "format": FORMAT,
         "version": VERSION,
@@ -42,8 +42,10 @@ def save_policy(policy: Policy, folder: Path) -> None:
         "observation_normalization": policy.observation_mean is not None,
         "actions": _describe(policy.actions),
         "env": policy.env,
+        "env_config": policy.env_config,
     }
-    write_json(folder / "policy.json", description)
+    write_tensors(folder / WEIGHTS, _tensors(policy), belongs_to=json_digest(description))
+    write_sealed_json(folder / "policy.json", description)
 
 
 def _tensors(policy: Policy) -> dict[str, Tensor]:
@@ -71,6 +73,12 @@ def _network_tensors(network: nn.Module) -> dict[str, Tensor]:
 def _describe(actions: Actions) -> dict[str, Any]:
     if isinstance(actions, DiscreteActions):
         return {"type": "discrete", "n": actions.n, "start": actions.start}
+    if isinstance(actions, MultiDiscreteActions):
+        return {
+            "type": "multi-discrete",
+            "sizes": list(actions.sizes),
+            "starts": list(actions.starts),
+        }
     return {"type": "box", "size": actions.num_outputs, "rescale": actions.rescale}
 
 
@@ -78,13 +86,12 @@ def read_policy(folder: Path, network: nn.Module | None) -> Policy:
     """Read a policy from its folder or from the folder of its run."""
     if not (folder / "policy.json").exists() and (folder / "policy").is_dir():
         folder = folder / "policy"
-    data = read_json(folder / "policy.json", format_name=FORMAT, version=VERSION)
-    tensors = read_tensors(folder / WEIGHTS)
+    data = read_json(folder / "policy.json", format_name=FORMAT, version=VERSION, sealed_since=3)
+    tensors = read_tensors(folder / WEIGHTS, belongs_to=json_digest(data))
     try:
         spec = None  # a network of the caller's own may be another one than the files describe
         if network is None:
-            kind = SequentialSpec if "steps" in data["network"] else NetworkSpec
-            spec = kind.from_json(data["network"])
+            spec = _read_spec(data["network"], tensors)
             network = spec.build()
         _load_network(network, tensors)
         normalized = data["observation_normalization"]
@@ -96,16 +103,42 @@ def read_policy(folder: Path, network: nn.Module | None) -> Policy:
             observation_shape=tuple(data["observation_shape"]),
             spec=spec,
             env=data["env"],
+            env_config=_env_config(data),
         )
     except KeyError as error:
         raise CheckpointError(f"{folder} is not a whole policy: {error} is missing") from error
-    except (TypeError, ValueError, RuntimeError) as error:
+    except DAMAGE as error:
         raise CheckpointError(f"{folder} does not hold a whole policy: {error}") from error
+
+
+def _read_spec(data: dict[str, Any], tensors: dict[str, Tensor]) -> NetworkSpec | SequentialSpec:
+    """Return the description of a network that the tensors fill.
+
+    The network is built without memory first: one of the wrong size may not fit into any.
+    """
+    kind = SequentialSpec if "steps" in data else NetworkSpec
+    with torch.device("meta"):
+        spec = kind.from_json(data)
+        network = spec.build()
+        tie_palettes_(network)
+    _check_shapes(network, _network_state(tensors))
+    return spec
+
+
+def _env_config(data: dict[str, Any]) -> dict[str, Any]:
+    env_config = data["env_config"] if data["version"] >= 3 else {}
+    check_env_config(env_config)
+    return dict(env_config)
 
 
 def _actions(description: dict[str, Any], tensors: dict[str, Tensor]) -> Actions:
     if description["type"] == "discrete":
         return DiscreteActions(int(description["n"]), int(description["start"]))
+    if description["type"] == "multi-discrete":
+        sizes, starts = (tuple(map(int, description[name])) for name in ("sizes", "starts"))
+        if len(sizes) != len(starts) or not sizes:
+            raise CheckpointError(f"its actions have {len(sizes)} sizes and {len(starts)} starts")
+        return MultiDiscreteActions(sizes, starts)
     low, high = tensors["action_low"], tensors["action_high"]
     if description["type"] != "box" or low.ndim != 1 or low.shape != high.shape:
         raise CheckpointError(
@@ -115,23 +148,42 @@ def _actions(description: dict[str, Any], tensors: dict[str, Tensor]) -> Actions
     return BoxActions(low.numpy(), high.numpy(), bool(description.get("rescale", False)))
 
 
-def _load_network(network: nn.Module, tensors: dict[str, Tensor]) -> None:
-    tie_palettes_(network)  # a palette is stored once
-    state = {n.removeprefix(PREFIX): t for n, t in tensors.items() if n.startswith(PREFIX)}
-    for path, layer in network.named_modules():
-        if isinstance(layer, MaskedLinear) and layer.num_edges is None:
-            prefix = f"{path}." if path else ""
-            mask, survivors = state[f"{prefix}mask"], state[f"{prefix}values"]
-            state[f"{prefix}values"] = torch.zeros(mask.shape).masked_scatter(mask, survivors)
+def _network_state(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {n.removeprefix(PREFIX): t for n, t in tensors.items() if n.startswith(PREFIX)}
+
+
+def _survivors(network: nn.Module) -> dict[str, str]:
+    """Map the names of the values of which only the survivors are stored to those of the masks."""
+    prefixes = [
+        f"{path}." if path else ""
+        for path, layer in network.named_modules()
+        if isinstance(layer, MaskedLinear) and layer.num_edges is None
+    ]
+    return {f"{prefix}values": f"{prefix}mask" for prefix in prefixes}
+
+
+def _check_shapes(network: nn.Module, state: dict[str, Tensor]) -> None:
     own = {**dict(network.named_parameters()), **dict(network.named_buffers())}
     if state.keys() != own.keys():
         raise CheckpointError(f"its weights are {sorted(state)}, the network's are {sorted(own)}")
-    for name, target in own.items():
-        if target.shape != state[name].shape:
+    expected = {name: tuple(target.shape) for name, target in own.items()}
+    for values, mask in _survivors(network).items():
+        expected[values] = (int(state[mask].sum()),)
+    for name, shape in expected.items():
+        if tuple(state[name].shape) != shape:
             raise CheckpointError(
-                f"{name} has shape {tuple(state[name].shape)}, the network's is "
-                f"{tuple(target.shape)}"
+                f"{name} has shape {tuple(state[name].shape)}, the network's is {shape}"
             )
+
+
+def _load_network(network: nn.Module, tensors: dict[str, Tensor]) -> None:
+    tie_palettes_(network)  # a palette is stored once
+    state = _network_state(tensors)
+    _check_shapes(network, state)
+    for values, name in _survivors(network).items():
+        mask = state[name]
+        state[values] = torch.zeros(mask.shape).masked_scatter(mask, state[values])
+    own = {**dict(network.named_parameters()), **dict(network.named_buffers())}
     with torch.no_grad():
         for name, target in own.items():
             target.copy_(state[name])

@@ -12,6 +12,7 @@ import torch
 from structured_layers import CheckpointError
 from structured_layers.algorithms import checkpoints
 from structured_layers.algorithms.checkpoints import read_checkpoint, write_checkpoint
+from structured_layers.files import json_digest
 
 STATE = {
     "center": torch.tensor([1.0, -0.0, torch.inf, torch.nan]),
@@ -108,7 +109,7 @@ def test_a_death_between_the_two_files_leaves_the_old_checkpoint(
 
     write_checkpoint(tmp_path, STATE, number=1)
     with monkeypatch.context() as patched:
-        patched.setattr(checkpoints, "write_json", die)
+        patched.setattr(checkpoints, "write_sealed_json", die)
         with pytest.raises(Killed):
             write_checkpoint(tmp_path, {"value": torch.ones(1)}, number=2)
     assert_same(read_checkpoint(tmp_path), STATE)
@@ -150,15 +151,26 @@ def flip(path: Path) -> None:
 
 
 def edit(folder: Path, **changes: object) -> None:
-    path = folder / "state.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    write(folder / "state.json", {**json.loads((folder / "state.json").read_text()), **changes})
 
 
 def drop(folder: Path, key: str) -> None:
     path = folder / "state.json"
     data = json.loads(path.read_text())
     del data[key]
-    path.write_text(json.dumps(data))
+    write(path, data)
+
+
+def write(path: Path, data: dict[str, object]) -> None:
+    """Write JSON whose checksum is right, or the one that is given."""
+    seal = "" if data["seal"] == "" else json_digest(data)
+    path.write_text(json.dumps({**data, "seal": seal}))
+
+
+def replace_by_pipe(path: Path) -> None:
+    """Whoever opens it waits for a writer that never comes."""
+    path.unlink()
+    os.mkfifo(path)
 
 
 @pytest.mark.parametrize(
@@ -172,11 +184,18 @@ def drop(folder: Path, key: str) -> None:
         (lambda f: (f / "state.json").write_bytes(b""), "cut off or not JSON"),
         (lambda f: edit(f, format="structured-layers policy"), "not a structured-layers checkp"),
         (lambda f: (f / "state.json").write_text("null"), "is not a structured-layers checkpoint"),
-        (lambda f: edit(f, version=2), "has version 2, .* up to 1; upgrade structured-layers"),
+        (lambda f: edit(f, version=3), "has version 3, .* up to 2; upgrade structured-layers"),
         (lambda f: drop(f, "version"), "has version None"),
         (lambda f: drop(f, "sha256"), "not a whole checkpoint: 'sha256' is missing"),
         (lambda f: drop(f, "state"), "'state' is missing"),
         (lambda f: edit(f, state={"a": {"$tensor": "lost"}}), "'lost' is missing"),
+        (lambda f: edit(f, tensors="../state-1.safetensors"), "is no name of a tensor file"),
+        (lambda f: edit(f, seal=""), "state.json was changed, .* its checksum is wrong"),
+        (lambda f: (f / "state.json").write_text("[" * 100_000), "cut off or not JSON"),
+        (lambda f: os.truncate(f / "state.json", 2**34), "has 17179869184 bytes, at most"),
+        (lambda f: os.truncate(f / "state-1.safetensors", 2**34), "the file has 17179869184"),
+        (lambda f: replace_by_pipe(f / "state.json"), "it is no regular file"),
+        (lambda f: replace_by_pipe(f / "state-1.safetensors"), "it is no regular file"),
     ],
 )
 def test_bad_files(damage: Callable[[Path], object], message: str, tmp_path: Path) -> None:

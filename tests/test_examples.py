@@ -12,6 +12,7 @@ SHORT = ["--popsize", "2", "--generations", "1", "--episodes", "1", "--episode-l
 CASES = {
     "replace_linear_layer.py": (["--steps", "2"], "ChromaticLinear"),
     "es_halfcheetah.py": (SHORT, "over 1 fresh episodes"),
+    "es_minitaur.py": (SHORT, "over 1 fresh episodes"),
     "es_enas_swimmer.py": ([*SHORT, "--center-evaluations", "1", "--out", "policy"], "policy: ret"),
     "digits.py": (["--epochs", "1"], "colors-learned"),
     "sb3_ppo.py": (["--total-steps", "256", "--episodes", "1"], "20 weights in the actor"),

@@ -75,7 +75,7 @@ def compare_with_gymnasium(simulator, envs, actions):
             ours = [column[slot] for column in result]
             assert np.array_equal(ours.pop(0), expected[0])
             assert ours.pop(1) == 0.0
-            assert ours == list(expected[1:4])
+            assert ours == [*expected[1:4], False]
             if expected[2] or expected[3]:
                 seeds[slot] += 1
                 again = simulator.reset([slot], [seeds[slot]])[0]
@@ -113,6 +113,49 @@ def test_discrete_start_is_the_environments():
     assert received == [-1, 1]
     with pytest.raises(StructuredLayersError, match="must be integers, got float64"):
         simulator.step([0, 1], [0.5, 0.0])
+
+
+def test_a_choice_for_each_part_of_a_multi_discrete_space():
+    received = []
+
+    class Buttons(Scripted):
+        def step(self, action):
+            received.append(action.tolist())
+            action[:] = 7
+            return super().step(action)
+
+    space = spaces.MultiDiscrete([2, 3], start=[0, 5])
+    simulator = GymnasiumSimulator(lambda: Buttons(action_space=space), capacity=2)
+    simulator.reset([0, 1], [0, 0])
+    actions = np.array([[0, 7], [1, 5]])
+    simulator.step([0, 1], actions)
+    assert received == [[0, 7], [1, 5]] == actions.tolist()
+    with pytest.raises(StructuredLayersError, match="MultiDiscrete space must be integers"):
+        simulator.step([0, 1], np.zeros((2, 2)))
+    with pytest.raises(StructuredLayersError, match=r"must have shape \(2, 2\), got \(2,\)"):
+        simulator.step([0, 1], [0, 1])
+
+
+def test_one_odd_row_leaves_the_others_as_they_are():
+    """Rows are read together where they fit, and one by one where any does not."""
+    odd = [np.array([1.0, 0.0, 0.0]), np.array([np.inf, 0.0]), "north", np.zeros((2, 2))]
+    made = []
+
+    def next_environment():
+        made.append(LastObservation(odd[len(made) - 1]) if 0 < len(made) <= 4 else Scripted())
+        return made[-1]
+
+    simulator = GymnasiumSimulator(next_environment, capacity=6)
+    slots = list(range(6))
+    simulator.reset(slots, slots)
+    result = simulator.step(slots, np.zeros((6, 1)))
+    for row in (1, 2, 3, 4):
+        assert_failed_row(result, row)
+    assert result.rewards[[0, 5]].tolist() == [1.0, 1.0]
+    assert result.observations[[0, 5]].tolist() == [[1.0, 0.0]] * 2
+    assert simulator.step([0, 5], np.zeros((2, 1))).observations[:, 0].tolist() == [2.0, 2.0]
+    with pytest.raises(StructuredLayersError, match="slot 3 has no running episode"):
+        simulator.step([0, 3], np.zeros((2, 1)))
 
 
 @pytest.mark.parametrize(
@@ -264,7 +307,10 @@ def test_empty_batch():
 @pytest.mark.parametrize(
     ("kinds", "message"),
     [
-        ({"action_space": spaces.MultiDiscrete([2, 2])}, "action space of .* got MultiDiscrete"),
+        (
+            {"action_space": spaces.MultiBinary(4)},
+            "action space of .* got MultiBinary",
+        ),
         ({"action_space": spaces.Box(-1, 1, (2, 2))}, "action space of .* got Box"),
         ({"action_space": spaces.Box(0, 9, (2,), np.int64)}, "floating numbers"),
         ({"observation_space": spaces.Box(0, 255, (8, 8, 3), np.uint8)}, "holds an image"),

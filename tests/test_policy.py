@@ -21,7 +21,7 @@ from structured_layers import (
     vector_to_topology,
 )
 from structured_layers.actions import Actions, BoxActions, DiscreteActions
-from structured_layers.files import write_tensors
+from structured_layers.files import json_digest, write_tensors
 from structured_layers.specs import NetworkSpec
 
 SPECS = {
@@ -270,7 +270,9 @@ def test_a_module_that_does_not_fit_is_not_changed(
 
 def edit_json(folder: Path, **changes: object) -> None:
     path = folder / "policy.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    data = {**json.loads(path.read_text()), **changes}
+    path.write_text(json.dumps({**data, "seal": json_digest(data)}))
+    write_tensors(folder / "weights.safetensors", load_file(folder / "weights.safetensors"))
 
 
 def edit_tensors(folder: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
@@ -298,7 +300,7 @@ def cut(path: Path) -> None:
         (lambda f: (f / "policy.json").write_bytes(b"\xff\xfe"), "cut off or not JSON"),
         (lambda f: (f / "policy.json").write_text("[1]"), "is not a structured-layers policy"),
         (lambda f: edit_json(f, format="other"), "is not a structured-layers policy"),
-        (lambda f: edit_json(f, version=3), "has version 3, .* reads up to 2; upgrade"),
+        (lambda f: edit_json(f, version=4), "has version 4, .* reads up to 3; upgrade"),
         (lambda f: edit_json(f, version="new"), "has version new"),
         (lambda f: edit_json(f, network={"in_features": 8}), "'hidden'"),
         (lambda f: edit_json(f, network=None), "does not hold a whole policy"),
@@ -366,7 +368,7 @@ def test_a_damaged_masked_policy(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="does not hold a whole policy"):
         load_policy(tmp_path)
     edit_tensors(tmp_path, lambda t: t.pop("network.0.mask"))
-    with pytest.raises(CheckpointError, match="'0.mask' is missing"):
+    with pytest.raises(CheckpointError, match="its weights are"):
         load_policy(tmp_path)
 
 

@@ -42,6 +42,7 @@ TABLE_PAGES = (
     "docs/layers/learned.md",
     "docs/layers/speed.md",
     "docs/gradient_sensing.md",
+    "docs/simulation.md",
 )
 TABLES = ROOT / "benchmarks" / "readme_tables.py"
 
@@ -150,6 +151,29 @@ def test_speeds_are_in_the_tables(tmp_path: Path) -> None:
     assert "The search reaches 0.91 of raw mj_step, 9.0 times EvoTorch GymNE." in text
     assert "take 2.1% of the time." in text
     assert "takes 21 ms after `import torch`, which takes 1,234 ms." in text
+
+
+def test_goals_stand_beside_what_was_measured(tmp_path: Path) -> None:
+    copy_pages(tmp_path)
+    rates = {"against": "bare mj_step", "ours": [9.0, 8.0], "other": [10.0]}
+    rows = [
+        {"row": "Swimmer", **rates, "value": 0.85, "goal": 0.75},
+        {"row": "Hopper", **rates, "value": 0.85, "goal": 0.92},
+        {"row": "falls", **rates, "value": 1.17, "goal": 1.15, "lower_is_better": True},
+        {"row": "Peer", **rates, "value": 7.0, "goal": 7, "times": True},
+        {"row": "memory", "against": "GB", "ours": [0.4], "value": 0.4, "goal": 1.0}
+        | {"lower_is_better": True},
+    ]
+    speed = {**ORIGIN, "ratios": {}, "steps_per_second": {}, "rows": rows}
+    (tmp_path / "benchmarks/results").mkdir(parents=True)
+    (tmp_path / "benchmarks/results/rollout_throughput.json").write_text(json.dumps(speed))
+    tables("--root", str(tmp_path))
+    text = (tmp_path / "docs/results.md").read_text()
+    assert "| Swimmer | bare mj_step | 8 | 10 | 0.85 | ≥ 0.75 | yes |" in text
+    assert "| Hopper | bare mj_step | 8 | 10 | 0.85 | ≥ 0.92 | **no** |" in text
+    assert "| falls | bare mj_step | 8 | 10 | 1.17 | ≤ 1.15 | **no** |" in text
+    assert "| Peer | bare mj_step | 8 | 10 | 7.00 times | ≥ 7.00 times | yes |" in text
+    assert "| memory | GB |  |  | 0.40 | ≤ 1.00 | yes |" in text
 
 
 def test_a_page_needs_every_marker_once(tmp_path: Path) -> None:

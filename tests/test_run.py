@@ -12,7 +12,7 @@ from run_folders import assert_same_run, snapshot
 from structured_layers import load_policy
 from structured_layers.algorithms.checkpoints import read_checkpoint
 from structured_layers.errors import CheckpointError, EvaluationError, StructuredLayersError
-from structured_layers.files import read_tensors
+from structured_layers.files import json_digest, read_tensors
 from structured_layers.integrations.evotorch.progress import ProgressFile
 from structured_layers.integrations.evotorch.run import Run
 from structured_layers.integrations.evotorch.run_config import RunConfig
@@ -53,7 +53,9 @@ def rows_of(folder):
 
 
 def edit_json(path, **changes):
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    """Change what a file says; if it had a checksum, to one that is right."""
+    data = {**json.loads(path.read_text()), **changes}
+    path.write_text(json.dumps({**data, "seal": json_digest(data)} if "seal" in data else data))
 
 
 def test_the_folder_holds_what_the_documentation_says(tmp_path):
@@ -77,7 +79,7 @@ def test_the_folder_holds_what_the_documentation_says(tmp_path):
 def test_the_columns_of_progress_are_in_the_promised_order(tmp_path):
     run = trained(tmp_path / "run")
     header = (tmp_path / "run" / "progress.csv").read_text().splitlines()[0].split(",")
-    assert header[:10] == [
+    assert header[:11] == [
         "generation",
         "env_steps",
         "seconds",
@@ -87,6 +89,7 @@ def test_the_columns_of_progress_are_in_the_promised_order(tmp_path):
         "num_weights",
         "controller_updates",
         "failed_candidates",
+        "warned_candidates",
         "update_norm",
     ]
     rows = rows_of(tmp_path / "run")
@@ -370,7 +373,7 @@ def flip_a_bit(path):
         ("checkpoint/state.json", lambda p: p.unlink(), "does not exist"),
         ("checkpoint/state.json", lambda p: edit_json(p, version=99), "version 99.*upgrade"),
         ("checkpoint/state.json", lambda p: edit_json(p, format="zip"), "is not a"),
-        ("checkpoint/state.json", lambda p: edit_json(p, state={}), "search"),
+        ("checkpoint/state.json", lambda p: edit_json(p, state={}), "not of this run"),
         ("checkpoint/state.json", lambda p: edit_json(p, state=[1]), "not of this run"),
         ("checkpoint/state.json", lambda p: p.write_text("[]"), "is not a"),
         ("checkpoint/state.json", lambda p: p.write_bytes(b"\x80\x04."), "not JSON"),
@@ -398,6 +401,16 @@ def flip_a_bit(path):
             "config.json",
             lambda p: edit_json(p, config={**config().to_json(), "hidden": [4]}),
             "not of this run",
+        ),
+        (
+            "config.json",
+            lambda p: edit_json(p, config={**config().to_json(), "total_steps": 10**6}),
+            "config.json, which must stay as they are",
+        ),
+        (
+            "progress.csv",
+            lambda p: p.write_text(p.read_text().replace(".", ":", 1)),
+            "progress.csv was changed, or lacks rows",
         ),
     ],
 )

@@ -10,7 +10,7 @@ from rich.console import Console
 from structured_layers.policy import load_policy
 
 from ..evotorch.evaluation import evaluate_policy
-from .options import Count, RunFolder, optional
+from .options import Count, EnvConfig, RunFolder, optional, parse_env_config
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,21 @@ class Evaluate:
     """How many fresh episodes."""
     env: Annotated[str | None, optional("ENV", "where it was trained")] = None
     """Another environment of the same spaces."""
+    env_config: EnvConfig = None
+    """Other arguments of the environment's constructor, as a JSON object."""
     seed: Count = 0
     """Seed of the episodes; they never coincide with those of the training."""
 
     def run(self) -> int:
         """Print mean, standard deviation, minimum and maximum; return the exit code."""
         policy = load_policy(self.folder)
-        returns = evaluate_policy(policy, self.env, num_episodes=self.episodes, seed=self.seed)
+        returns = evaluate_policy(
+            policy,
+            self.env,
+            env_config=None if self.env_config is None else parse_env_config(self.env_config),
+            num_episodes=self.episodes,
+            seed=self.seed,
+        )
         Console().print(
             f"{self.env or policy.env}: return {returns.mean():.1f} ± {returns.std():.1f} "
             f"(min {returns.min():.1f}, max {returns.max():.1f}) over {len(returns)} episodes",

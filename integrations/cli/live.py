@@ -77,8 +77,15 @@ class LiveView:
             "best": f"{row['return_best']:.1f}",
             "centre": f"{row['return_center']:.1f}",
             "weights": str(row["num_weights"]),
+            **_troubles(row),
             "left": f"{int(left) // 60}:{int(left) % 60:02d}",
         }
+
+
+def _troubles(row: dict[str, Any]) -> dict[str, str]:
+    """Return the candidates that came to harm, if any did."""
+    counts = {name: row[f"{name}_candidates"] for name in ("failed", "warned")}
+    return {name: str(count) for name, count in counts.items() if count}
 
 
 def _table(title: str, entries: dict[str, str]) -> Table:

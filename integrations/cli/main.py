@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from structured_layers.errors import MissingDependencyError, StructuredLayersError
 
@@ -44,7 +46,8 @@ def main(args: Sequence[str] | None = None) -> int:
         args=None if args is None else list(args),
     )
     try:
-        return int(command.run())
+        with _warnings_in_one_line():
+            return int(command.run())
     except KeyboardInterrupt:  # outside of training, where there is nothing to save
         return INTERRUPTED
     except StructuredLayersError as error:
@@ -52,6 +55,17 @@ def main(args: Sequence[str] | None = None) -> int:
             f"error: {' '.join(str(error).split())}", style="red", markup=False
         )
         return 2
+
+
+@contextmanager
+def _warnings_in_one_line() -> Iterator[None]:
+    """Print warnings without the line of source code that Python adds."""
+    previous = warnings.formatwarning
+    warnings.formatwarning = lambda message, *args, **kwargs: f"note: {message}\n"
+    try:
+        yield
+    finally:
+        warnings.formatwarning = previous
 
 
 def entry_point() -> None:

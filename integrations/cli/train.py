@@ -23,20 +23,23 @@ from ..evotorch.run_config import (
     Structure,
     TopRule,
 )
-from .options import Count, Number, optional
+from .options import Count, EnvConfig, Number, WorkerOptions, optional, parse_env_config
 from .session import check_interval, train_in_session
 
 
 @dataclass(frozen=True)
-class Train:
+class Train(WorkerOptions):
     """Train a compact policy with an evolution strategy, its structure searched alongside.
 
     Ctrl-C finishes the generation, saves and exits with 130; `resume` goes on.
     """
 
     env: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="ENV")]
-    """Gymnasium id, for example HalfCheetah-v5. Swimmer, HalfCheetah, Hopper and Walker2d -v5 run
-    at the speed of MuJoCo itself."""
+    """Gymnasium id, for example HalfCheetah-v5. The MuJoCo tasks of the papers run at the speed of
+    MuJoCo itself."""
+    env_config: EnvConfig = None
+    """Arguments of the environment's constructor as a JSON object, for example
+    '{"forward_reward_weight": 2.0}'."""
     preset: Annotated[
         Preset | None,
         optional("{ars-v1,ars-v1-t,ars-v2,ars-v2-t,stst,stst-hadamard,stun,unun}", "none"),
@@ -68,8 +71,6 @@ class Train:
     """Environment steps to train for."""
     seed: Count = 0
     """Seed of everything."""
-    num_actors: Count = 0
-    """Processes that simulate; 0 stays in this one. Results do not depend on it."""
     out: Annotated[Path | None, optional("RUN", "runs/ENV-STRUCTURE-SEED")] = None
     """Folder of the run."""
     popsize: Annotated[int | None, optional("N", "100")] = None
@@ -125,17 +126,18 @@ class Train:
         config = self._config()
         name = f"{self.env}-{self.preset or config.structure}-{self.seed}"
         default = Path("runs") / re.sub(r"[/:]", "-", name)
-        run = Run.create(self.out or default, config, num_actors=self.num_actors)
+        run = Run.create(self.out or default, config, **self.workers())
         return train_in_session(run, checkpoint_every=self.checkpoint_every)
 
     def _config(self) -> RunConfig:
         names = [field.name for field in fields(RunConfig)]
         asked: dict[str, Any] = {n: v for n in names if (v := getattr(self, n)) is not None}
+        asked["env_config"] = parse_env_config(self.env_config)
         if asked.get("hidden") == (0,):
             asked["hidden"] = ()
         if self.preset is None:
             return RunConfig(**asked)
-        preset = preset_settings(self.preset, self.env)
+        preset = preset_settings(self.preset, self.env, asked["env_config"])
         for flag in ("observation_normalization", "alive_bonus", "zero_init"):
             asked[flag] = preset[flag]
         return RunConfig(**{**preset, **asked})

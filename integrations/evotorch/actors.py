@@ -1,31 +1,14 @@
-"""Spreading a generation over Ray actors without a result that depends on how."""
+"""Cutting a generation into chunks, and evaluating them here or on actors."""
 
 from __future__ import annotations
 
-import logging
-import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import ray
-
+from .dispatch import Dispatch
 from .rollouts import Candidates, Rollouts
 
 if TYPE_CHECKING:
     from .policy_problem import PolicyProblem
-
-DEFAULT_ACTOR_CONFIG: dict[str, Any] = {"max_restarts": 10, "max_task_retries": 3}
-"""An actor that dies comes back and runs its chunk again."""
-
-
-def ensure_ray() -> None:
-    """Start Ray on this machine without its dashboard, or join the cluster of RAY_ADDRESS."""
-    if ray.is_initialized():
-        return
-    options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
-    if "RAY_ADDRESS" not in os.environ:
-        options["include_dashboard"] = False
-    ray.init(**options)
-
 
 CHUNK = 32
 """Candidates of a chunk, about: longer batches leave the processor's cache, shorter ones cost more
@@ -42,20 +25,18 @@ def chunk_slices(num_candidates: int, num_actors: int) -> list[slice]:
 
 
 def map_chunks(problem: PolicyProblem, chunks: list[Candidates]) -> list[Rollouts]:
-    """Evaluate the chunks here or on the problem's actors; results in the chunks' order."""
-    if problem.actors is None:
+    """Evaluate the chunks here or on the problem's actors; results in the candidates' order."""
+    if problem.crew is None:
         return [problem.evaluate_candidates(chunk) for chunk in chunks]
-    results: dict[int, Rollouts] = {}
-    waiting = list(enumerate(chunks))
-    busy: dict[Any, tuple[int, Any]] = {}
-    idle = list(problem.actors)
-    while waiting or busy:
-        while waiting and idle:
-            number, chunk = waiting.pop(0)
-            actor = idle.pop()
-            busy[actor.call.remote("evaluate_candidates", [chunk], {})] = (number, actor)
-        ready, _ = ray.wait(list(busy), num_returns=1)
-        number, actor = busy.pop(ready[0])
-        results[number] = ray.get(ready[0])
-        idle.append(actor)
-    return [results[number] for number in range(len(chunks))]
+    dispatch = Dispatch(
+        problem.crew,
+        chunks,
+        steps_per_candidate=problem.num_episodes * problem.episode_length,
+        chunk_timeout=problem.chunk_timeout,
+        observation_size=0 if problem.normalizer is None else problem.observation_size,
+        strict=problem.strict,
+    )
+    try:
+        return dispatch.run()
+    finally:
+        problem.num_replaced = dispatch.num_replaced

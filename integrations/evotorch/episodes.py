@@ -27,3 +27,11 @@ def cut_length(asked: int | None, time_limit: int | None) -> int:
         raise StructuredLayersError(f"episode_length must be at least 1, got {asked}")
     longest = 1000 if asked is None else asked
     return longest if time_limit is None else min(longest, time_limit)
+
+
+def check_episodes(num_episodes: int, seed: int | None) -> None:
+    """Refuse a number of episodes or a seed that cannot be."""
+    if num_episodes < 1:
+        raise StructuredLayersError(f"num_episodes must be at least 1, got {num_episodes}")
+    if seed is not None and seed < 0:
+        raise StructuredLayersError(f"seed must be at least 0, got {seed}")

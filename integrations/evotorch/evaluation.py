@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from gymnasium import Env
 from numpy.typing import NDArray
 
-from structured_layers.actions import Actions, DiscreteActions
+from structured_layers.actions import Actions, DiscreteActions, MultiDiscreteActions
 from structured_layers.errors import EvaluationError, StructuredLayersError
 from structured_layers.policy import Policy
 
@@ -21,8 +21,9 @@ from .spaces import actions_of
 
 def evaluate_policy(
     policy: Policy,
-    env: str | Callable[[], Env[Any, Any]] | None = None,
+    env: str | Callable[..., Env[Any, Any]] | None = None,
     *,
+    env_config: Mapping[str, Any] | None = None,
     num_episodes: int = 20,
     episode_length: int = 1000,
     seed: int = 0,
@@ -34,6 +35,8 @@ def evaluate_policy(
     Args:
         policy: what acts.
         env: where; None is the environment that the policy was trained in.
+        env_config: arguments of the environment's constructor; None are those of the training if
+            ``env`` is None too, and the environment's own otherwise.
         num_episodes: how many.
         episode_length: steps after which an episode is cut.
         seed: of the episodes.
@@ -50,11 +53,14 @@ def evaluate_policy(
     if seed < 0:
         raise StructuredLayersError(f"seed must be at least 0, got {seed}")
     environment = policy.env if env is None else env
+    if env_config is None and env is None:
+        env_config = policy.env_config
     if environment is None:
         raise StructuredLayersError("this policy does not name its environment; pass env=")
     seeds = [[episode_seed(seed, (_EVALUATION, episode))] for episode in range(num_episodes)]
     mean, std = policy.observation_mean, policy.observation_std
-    with make_simulator(environment, capacity=min(num_episodes, 64)) as simulator:
+    capacity = min(num_episodes, 64)
+    with make_simulator(environment, capacity=capacity, env_config=env_config) as simulator:
         _check_fit(policy, simulator)
         result = rollout(
             policy.replicate(num_episodes),
@@ -86,6 +92,8 @@ def _check_fit(policy: Policy, simulator: Simulator) -> None:
 
 
 def _describe(actions: Actions) -> str:
+    if isinstance(actions, MultiDiscreteActions):
+        return f"choices among {' and '.join(map(str, actions.sizes))}"
     kind = "a choice among" if isinstance(actions, DiscreteActions) else "a vector of"
     return f"{kind} {actions.num_outputs}"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,26 +11,26 @@ import torch
 from evotorch import Problem, SolutionBatch
 from gymnasium import Env
 from torch import Tensor, nn
-from torch.nn.utils import vector_to_parameters
 
 from structured_layers.algorithms.perturbation import Perturbation
 from structured_layers.algorithms.search_spaces import SearchSpace
-from structured_layers.errors import EvaluationError, StructuredLayersError
+from structured_layers.errors import StructuredLayersError
 from structured_layers.policy import Policy
 from structured_layers.population import PopulationPolicy
 from structured_layers.specs import NetworkSpec
-from structured_layers.topology import vector_to_topology
 
-from ..simulators import Simulator, make_simulator
-from .actors import DEFAULT_ACTOR_CONFIG, chunk_slices, ensure_ray, map_chunks
-from .episodes import cut_length, episode_seed
+from ..simulators import Simulator, make_simulator, warn_without_native_task
+from .actors import chunk_slices, map_chunks
+from .crew import Crew
+from .episodes import check_episodes, cut_length, episode_seed
+from .fitness import check_failures, fitness_and_data
 from .normalizer import ObservationNormalizer
 from .perturbed_rows import PerturbedRows
+from .ray_session import NumActors, ensure_ray, resolve_num_actors
 from .rollouts import Candidates, Normalization, Rollouts, rollout
+from .solutions import draw_solutions, network_of
 from .spaces import actions_of
-
-MAX_FAILED_SHARE = 0.4
-"""Above this share of failed candidates a generation says nothing and the search stops."""
+from .time_limits import ChunkTimeout, check_chunk_timeout
 
 
 class PolicyProblem(Problem):
@@ -46,9 +46,10 @@ class PolicyProblem(Problem):
 
     Args:
         env: a Gymnasium id or a callable that makes an environment.
+        env_config: arguments of the environment's constructor, or of the callable.
         network: the policy, see :class:`~structured_layers.PopulationPolicy` for what it may hold.
         search_space: None keeps the network's own structure.
-        simulator: ``"auto"``, ``"mujoco"`` or ``"gymnasium"``.
+        simulator: a name that :func:`~..simulators.make_simulator` knows.
         observation_normalization: whether observations are centred and scaled.
         alive_bonus: whether the fitness contains the reward for being alive.
         num_episodes: per candidate; the fitness is their mean.
@@ -56,14 +57,22 @@ class PolicyProblem(Problem):
             limit if that is shorter.
         common_seeds: rows 2i and 2i + 1 of a batch, the two signs of a pair, get the same episodes.
         seed: of all episodes; None draws one.
-        num_actors: Ray actors, each with its own simulator; 0 evaluates in this process.
-        actor_config: Ray's options of the actors; by default a dead actor is restarted.
+        num_actors: Ray actors, each with its own simulator; below 2, this process evaluates.
+            ``"auto"`` is one for each core.
+        actor_config: Ray's options of the actors.
+        ray_address: of an existing cluster, ``"host:port"``; None is RAY_ADDRESS, or Ray here.
+        chunk_timeout: seconds that an actor may take for a chunk of candidates before it is ended
+            and they run singly; ``"auto"`` allows a minute and 0.05 s for each environment step,
+            None any time. Without actors nothing is cut.
+        strict: whether a failed candidate, a late or dead actor, or a warning of the physics stops
+            the search.
         capacity: episodes that one simulator runs at once, at most 256; the data of more does not
             fit into a processor's cache.
 
     Raises:
         StructuredLayersError: an environment, a network or numbers that do not fit.
-        EvaluationError: from ``evaluate``, when over 40 % of the candidates failed.
+        EvaluationError: from ``evaluate``, when over 40 % of the candidates failed, or, if strict,
+            anything did.
 
     Examples:
         >>> from structured_layers import ToeplitzLinear, mlp
@@ -74,9 +83,10 @@ class PolicyProblem(Problem):
 
     def __init__(
         self,
-        env: str | Callable[[], Env[Any, Any]],
+        env: str | Callable[..., Env[Any, Any]],
         network: nn.Module,
         *,
+        env_config: Mapping[str, Any] | None = None,
         search_space: SearchSpace | None = None,
         simulator: str = "auto",
         observation_normalization: bool = True,
@@ -85,12 +95,17 @@ class PolicyProblem(Problem):
         episode_length: int | None = None,
         common_seeds: bool = False,
         seed: int | None = None,
-        num_actors: int = 0,
+        num_actors: NumActors = 0,
         actor_config: Mapping[str, Any] | None = None,
+        ray_address: str | None = None,
+        chunk_timeout: ChunkTimeout = "auto",
+        strict: bool = False,
         capacity: int = 40,
     ) -> None:
         """Make one simulator, which tells the spaces, and check that the network fits it."""
-        _check_counts(num_episodes, num_actors, seed)
+        check_episodes(num_episodes, seed)
+        num_actors = resolve_num_actors(num_actors, ray_address)
+        check_chunk_timeout(chunk_timeout, num_actors)
         self.num_parameters = sum(p.numel() for p in network.parameters())
         self.search_space = search_space
         super().__init__(
@@ -101,11 +116,15 @@ class PolicyProblem(Problem):
             eval_dtype=torch.float32,
             eval_data_length=3,
             num_actors=num_actors,
-            actor_config={**DEFAULT_ACTOR_CONFIG, **(actor_config or {})},
+            actor_config=dict(actor_config or {}),
         )
+        self.crew: Crew | None = None
+        self._ray_address, self.chunk_timeout, self.strict = ray_address, chunk_timeout, strict
         self.env, self.network = env, network
+        self.env_config = dict(env_config or {})
         self._simulator_kind, self._capacity = simulator, capacity
         self._simulator: Simulator | None = None
+        warn_without_native_task(env, simulator)  # here and not in every actor
         self._set_spaces()
         self.episode_length = cut_length(episode_length, self.simulator.time_limit)
         self.num_episodes = num_episodes
@@ -117,7 +136,7 @@ class PolicyProblem(Problem):
         )
         self.generation = 0
         self.env_steps = 0
-        self.num_failed = 0
+        self.num_failed = self.num_warned = self.num_replaced = 0
         self._next: Perturbation | None = None
         self.after_eval_hook.append(self._report)
 
@@ -139,18 +158,32 @@ class PolicyProblem(Problem):
         """This process's simulator, made at its first use."""
         if self._simulator is None:
             self._simulator = make_simulator(
-                self.env, simulator=self._simulator_kind, capacity=self._capacity
+                self.env,
+                simulator=self._simulator_kind,
+                capacity=self._capacity,
+                env_config=self.env_config,
             )
         return self._simulator
 
     @property
     def _nonserialized_attribs(self) -> list[str]:
-        return ["_simulator", "_next"]
+        return ["_simulator", "_next", "crew"]
 
     def _parallelize(self) -> None:
         if self._actors is None and self.num_actors >= 2 and self.is_main:
-            ensure_ray()
-        super()._parallelize()
+            ensure_ray(self._ray_address)
+            self.crew = Crew(self, self.num_actors, self._actor_config)
+            self._actors: list[Any] | None = self.crew.actors  # the same list, as actors change
+
+    def kill_actors(self) -> None:
+        """End the actors; the next evaluation starts others."""
+        super().kill_actors()
+        self.crew = None
+
+    def prepare(self) -> int:
+        """Make the simulator, as an actor does before it is sent work; return the process id."""
+        self.simulator  # noqa: B018
+        return os.getpid()
 
     def describe_next(self, perturbation: Perturbation | None) -> None:
         """Say whose candidates the next batch holds, then the centre: actors make them anew."""
@@ -161,18 +194,18 @@ class PolicyProblem(Problem):
         perturbation, self._next = self._next, None
         candidates = self._candidates(batch.values, perturbation)
         chunks = [candidates[s] for s in chunk_slices(len(candidates), self.num_actors)]
+        self.num_replaced = 0
         rollouts = Rollouts.concatenate(map_chunks(self, chunks)).fail_beyond(torch.float32)
         self.generation += 1
         self.env_steps += int(rollouts.steps.sum())
         self.num_failed = int(rollouts.failed.sum())
-        if self.num_failed > MAX_FAILED_SHARE * len(rollouts.failed):
-            raise EvaluationError(
-                f"{self.num_failed} of {len(rollouts.failed)} candidates failed in generation "
-                f"{self.generation} (more than {MAX_FAILED_SHARE:.0%}); the last failure was: "
-                f"{rollouts.error}"
-            )
+        self.num_warned = int(rollouts.warned.sum())
+        check_failures(rollouts, self.generation, strict=self.strict)
         self._merge_observations(rollouts)
-        batch.set_evals(*self._evals(rollouts))
+        evals = fitness_and_data(
+            rollouts, num_episodes=self.num_episodes, alive_bonus=self.alive_bonus
+        )
+        batch.set_evals(*evals)
 
     def _candidates(self, values: Tensor, perturbation: Perturbation | None = None) -> Candidates:
         """Split solutions into weights and decisions and seed their episodes."""
@@ -195,13 +228,14 @@ class PolicyProblem(Problem):
 
     def evaluate_candidates(self, candidates: Candidates) -> Rollouts:
         """Run the episodes of some candidates in this process; actors call it."""
-        return rollout(
+        rollouts = rollout(
             candidates.policies(self.network, self.search_space),
             self.simulator,
             candidates.seeds,
             episode_length=self.episode_length,
             normalization=candidates.normalization,
         )
+        return rollouts if self.normalizer is not None else rollouts.without_observations()
 
     def _merge_observations(self, rollouts: Rollouts) -> None:
         if self.normalizer is None:
@@ -213,32 +247,12 @@ class PolicyProblem(Problem):
             rollouts.observation_sum_of_squares[good].sum(axis=0),
         )
 
-    def _evals(self, rollouts: Rollouts) -> tuple[Tensor, Tensor]:
-        """Return fitnesses (n,) and data (n, 3); a failed candidate gets the worst of the rest."""
-        full = (rollouts.rewards + rollouts.alive_bonus) / self.num_episodes
-        fitness = full if self.alive_bonus else rollouts.rewards / self.num_episodes
-        failed = rollouts.failed
-        fitness = np.where(failed, np.min(fitness[~failed]), fitness)
-        full = np.where(failed, np.min(full[~failed]), full)
-        data = np.stack([full, rollouts.steps, failed], axis=1)
-        return (
-            torch.from_numpy(fitness).to(torch.float32),
-            torch.from_numpy(data).to(torch.float32),
-        )
-
     def _report(self, batch: SolutionBatch) -> dict[str, Any]:
-        return {"env_steps": self.env_steps, "num_failed": self.num_failed}
+        names = ("env_steps", "num_failed", "num_warned", "num_replaced")
+        return {name: getattr(self, name) for name in names}
 
     def _fill(self, values: Tensor) -> None:
-        """Draw solutions of the network's own scale, structures uniformly."""
-        scales = torch.cat(
-            [p.detach().std(correction=0).expand(p.numel()) for p in self.network.parameters()]
-        )
-        noise = torch.randn(len(values), self.num_parameters, generator=self.generator)
-        values[:, : self.num_parameters] = noise * scales
-        if self.search_space is not None:
-            generator = self.generator or torch.default_generator
-            values[:, self.num_parameters :] = self.search_space.sample(len(values), generator)
+        values[:] = draw_solutions(self.network, self.search_space, len(values), self.generator)
 
     def to_policy(
         self,
@@ -254,21 +268,16 @@ class PolicyProblem(Problem):
             normalizer: None is the problem's own, as it is now.
             spec: how the network is described in the policy's files; None if it cannot be.
         """
-        weights, decisions = solution[: self.num_parameters], solution[self.num_parameters :]
-        network = copy.deepcopy(self.network)
-        vector_to_parameters(weights.to(torch.float32), network.parameters())
-        if self.search_space is not None:
-            topologies = self.search_space.decode(decisions[None].to(torch.int64))
-            vector_to_topology(topologies[0], network)
         normalizer = normalizer or self.normalizer
         return Policy(
-            network,
+            network_of(self.network, self.search_space, solution),
             actions_of(self.action_space),
             observation_mean=None if normalizer is None else normalizer.mean,
             observation_std=None if normalizer is None else normalizer.std,
             observation_shape=self.simulator.observation_shape,
             spec=spec,
             env=self.env if isinstance(self.env, str) else None,
+            env_config=self.env_config if isinstance(self.env, str) else None,
         )
 
     def state_dict(self) -> dict[str, Any]:
@@ -289,12 +298,3 @@ class PolicyProblem(Problem):
         self.env_steps = int(state["env_steps"])
         if self.normalizer is not None:
             self.normalizer.load_state_dict(state["normalizer"])
-
-
-def _check_counts(num_episodes: int, num_actors: int, seed: int | None) -> None:
-    if num_episodes < 1:
-        raise StructuredLayersError(f"num_episodes must be at least 1, got {num_episodes}")
-    if num_actors < 0 or (seed is not None and seed < 0):
-        raise StructuredLayersError(
-            f"num_actors and seed must be at least 0, got {num_actors} and {seed}"
-        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from structured_layers.algorithms.augmented_random_search import ARS_SETTINGS, ARSSettings
@@ -18,17 +19,20 @@ OTHER_TASKS = ARSSettings(num_directions=8, num_top=4, step_size=0.02, noise=0.0
 """For environments without published settings of ARS."""
 
 
-def preset_settings(preset: Preset, env: str) -> dict[str, Any]:
+def preset_settings(
+    preset: Preset, env: str, env_config: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Return the settings of a :class:`~.run_config.RunConfig` that a preset decides.
 
     Args:
         preset: a variant of ARS (with a linear policy) or of structured evolution.
         env: Gymnasium id; ARS has published numbers for some, structured evolution chooses the
             network by its spaces.
+        env_config: arguments of the environment's constructor.
     """
     if preset.startswith("ars-"):
         return _ars(preset, env)
-    return _structured_evolution(preset, env)
+    return _structured_evolution(preset, env, env_config)
 
 
 def _ars(preset: str, env: str) -> dict[str, Any]:
@@ -50,10 +54,12 @@ def _ars(preset: str, env: str) -> dict[str, Any]:
     }
 
 
-def _structured_evolution(preset: str, env: str) -> dict[str, Any]:
+def _structured_evolution(
+    preset: str, env: str, env_config: Mapping[str, Any] | None
+) -> dict[str, Any]:
     variant, _, kind = preset.upper().partition("-")
     directions = "hadamard" if kind else "orthogonal"
-    with make_simulator(env, capacity=1) as simulator:
+    with make_simulator(env, capacity=1, env_config=env_config) as simulator:
         observations = simulator.observation_size
         outputs = actions_of(simulator.action_space).num_outputs
     network = structured_evolution_network(variant, observations, outputs, directions=directions)

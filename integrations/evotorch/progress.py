@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
-import io
+import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +23,7 @@ COLUMNS = (
     "num_weights",
     "controller_updates",
     "failed_candidates",
+    "warned_candidates",
     "update_norm",
     "fitness_mean",
     "episode_steps_mean",
@@ -39,26 +41,45 @@ class ProgressFile:
         """Make the file if needed."""
         self.path = path
         if not path.exists():
-            self._write([])
+            write_bytes(path, (",".join(COLUMNS) + "\n").encode())
 
     def append(self, row: Mapping[str, Any]) -> None:
-        """Add a row."""
-        with self.path.open("a", newline="", encoding="utf-8") as file:
-            csv.DictWriter(file, COLUMNS, lineterminator="\n").writerow(row)
+        """Add a row, the whole of it or nothing."""
+        size = self.path.stat().st_size
+        try:
+            with self.path.open("a", newline="", encoding="utf-8") as file:
+                csv.DictWriter(file, COLUMNS, lineterminator="\n").writerow(row)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.truncate(self.path, size)
+            raise
 
     def sync(self) -> None:
         """Wait until all rows are on the disk."""
         with self.path.open("rb") as file:
             os.fsync(file.fileno())
 
-    def cut(self, generation: int) -> None:
-        """Drop the rows after ``generation``, a half-written last one included."""
-        rows = [row for row in self.read() if int(row["generation"]) <= generation]
-        if [int(row["generation"]) for row in rows] != list(range(1, generation + 1)):
-            raise CheckpointError(
-                f"{self.path} lacks rows before generation {generation} of the checkpoint"
-            )
-        self._write(rows)
+    def mark(self, generation: int) -> dict[str, Any]:
+        """Return where the row of ``generation`` ends, and the checksum of all up to there."""
+        lines = self.path.read_bytes().splitlines(keepends=True)[: generation + 1]
+        return _mark(b"".join(lines))
+
+    def cut(self, mark: Mapping[str, Any]) -> None:
+        """Drop what follows a mark, a half-written row included.
+
+        Raises:
+            CheckpointError: what comes before it is gone or was changed.
+        """
+        try:
+            if not self.path.is_file():
+                raise OSError("it is no file")
+            with self.path.open("rb") as file:
+                data = file.read(max(0, min(mark["bytes"], self.path.stat().st_size)))
+        except OSError as error:
+            raise CheckpointError(f"{self.path} is not the progress of a run: {error}") from error
+        if _mark(data) != mark:
+            raise CheckpointError(f"{self.path} was changed, or lacks rows that the checkpoint has")
+        write_bytes(self.path, data)
 
     def read(self) -> list[dict[str, str]]:
         """Return all rows, less a half-written one."""
@@ -68,12 +89,9 @@ class ProgressFile:
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise CheckpointError(f"{self.path} is not the progress of a run: {error}") from error
 
-    def _write(self, rows: list[dict[str, str]]) -> None:
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_bytes(self.path, text.getvalue().encode())
+
+def _mark(data: bytes) -> dict[str, Any]:
+    return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
 
 def _is_complete(row: dict[str, str]) -> bool:

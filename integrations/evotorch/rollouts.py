@@ -29,7 +29,8 @@ class Rollouts:
         rewards: (n,) sums of the environment's rewards without the bonus for being alive.
         alive_bonus: (n,) sums of that bonus.
         steps: (n,) environment steps.
-        failed: (n,) whether the environment raised or returned something not finite.
+        failed: (n,) whether the environment raised or returned something not finite, or hung.
+        warned: (n,) whether an episode ended early because its physics became unstable.
         observation_sum: (n, obs) sums of the observations that were acted on.
         observation_sum_of_squares: (n, obs) sums of their squares.
         error: what the last failing environment said.
@@ -39,6 +40,7 @@ class Rollouts:
     alive_bonus: Floats
     steps: NDArray[np.int64]
     failed: NDArray[np.bool_]
+    warned: NDArray[np.bool_]
     observation_sum: Floats
     observation_sum_of_squares: Floats
     error: str | None = None
@@ -51,17 +53,29 @@ class Rollouts:
             alive_bonus=np.zeros(n),
             steps=np.zeros(n, dtype=np.int64),
             failed=np.zeros(n, dtype=bool),
+            warned=np.zeros(n, dtype=bool),
             observation_sum=np.zeros((n, observation_size)),
             observation_sum_of_squares=np.zeros((n, observation_size)),
         )
 
     @staticmethod
+    def lost(observation_size: int, reason: str) -> Rollouts:
+        """Return the row of one candidate whose process had to be ended."""
+        row = Rollouts.empty(1, observation_size)
+        return replace(row, failed=np.ones(1, dtype=bool), error=reason)
+
+    @staticmethod
     def concatenate(parts: Sequence[Rollouts]) -> Rollouts:
         """Return the rows of all parts, in order, with the last error."""
-        names = (*_SUMMED, "failed")
+        names = (*_SUMMED, *_FLAGS)
         columns = {name: np.concatenate([getattr(p, name) for p in parts]) for name in names}
         errors = [part.error for part in parts if part.error is not None]
         return Rollouts(**columns, error=errors[-1] if errors else None)
+
+    def without_observations(self) -> Rollouts:
+        """Return the rows with empty observation sums, which only a normaliser needs."""
+        nothing = np.zeros((len(self.rewards), 0))
+        return replace(self, observation_sum=nothing, observation_sum_of_squares=nothing)
 
     def fail_beyond(self, dtype: torch.dtype) -> Rollouts:
         """Return the rows, those failed whose return is too large for ``dtype``."""
@@ -189,6 +203,7 @@ class _Episodes:
         np.add(sums.rewards, result.rewards - result.alive_bonus, out=sums.rewards)
         np.add(sums.alive_bonus, result.alive_bonus, out=sums.alive_bonus)
         np.add(sums.steps, 1, out=sums.steps)
+        np.logical_or(sums.warned, result.warned, out=sums.warned)
         done = result.terminated | result.truncated | (sums.steps >= self._limit)
         if done.any():
             self._start(self._replace(np.flatnonzero(done)))
@@ -223,7 +238,7 @@ class _Episodes:
     def _store(self, rows: NDArray[np.intp]) -> None:
         episodes, sums, results = self._episode[rows], self._sums, self.results
         results.failed[episodes] = ~np.isfinite(sums.rewards[rows])
-        for name in _SUMMED:
+        for name in (*_SUMMED, "warned"):
             getattr(results, name)[episodes] = getattr(sums, name)[rows]
             getattr(sums, name)[rows] = 0
 
@@ -231,11 +246,12 @@ class _Episodes:
         self._slots, self._episode = self._slots[rows], self._episode[rows]
         self._observations = self._observations[rows]
         self._running = self._running.take(rows)
-        kept = {name: getattr(self._sums, name)[rows] for name in _SUMMED}
-        self._sums = Rollouts(**kept, failed=np.zeros(len(rows), dtype=bool))
+        kept = {name: getattr(self._sums, name)[rows] for name in (*_SUMMED, *_FLAGS)}
+        self._sums = Rollouts(**kept)
 
 
 _SUMMED = ("rewards", "alive_bonus", "steps", "observation_sum", "observation_sum_of_squares")
+_FLAGS = ("failed", "warned")
 
 
 def _per_candidate(
@@ -245,6 +261,6 @@ def _per_candidate(
     if candidates == list(range(n)):
         return Rollouts(**{**vars(episodes), "error": error})
     total = Rollouts.empty(n, episodes.observation_sum.shape[1])
-    for name in (*_SUMMED, "failed"):
+    for name in (*_SUMMED, *_FLAGS):
         np.add.at(getattr(total, name), candidates, getattr(episodes, name))
     return Rollouts(**{**vars(total), "error": error})

@@ -10,21 +10,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from glob import escape
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Unpack, cast
 
 from evotorch import SolutionBatch
 from torch.utils.tensorboard import SummaryWriter
 
 from structured_layers.algorithms.checkpoints import read_checkpoint, write_checkpoint
 from structured_layers.errors import CheckpointError, StructuredLayersError
-from structured_layers.files import remove_temporary_files
+from structured_layers.files import DAMAGE, remove_temporary_files
 from structured_layers.metrics import summarize
 
 from .best_center import BestCenter
 from .progress import ProgressFile
 from .run_config import RunConfig
-from .run_files import locked, read_run_config, write_run_config
+from .run_files import config_digest, locked, read_run_config, write_run_config
 from .run_parts import build
+from .workers import Workers
 
 Row = dict[str, Any]
 
@@ -40,19 +41,20 @@ class Run:
     Args:
         folder: the run's folder.
         config: its settings.
-        num_actors: Ray actors; results do not depend on it.
+        **workers: who evaluates, see :class:`~.workers.Workers`.
     """
 
-    def __init__(self, folder: Path, config: RunConfig, num_actors: int) -> None:
+    def __init__(self, folder: Path, config: RunConfig, **workers: Unpack[Workers]) -> None:
         """Build the search; nothing is read or written yet."""
         self.folder, self.config = folder, config
-        self.spec, self.problem, self.search = build(config, num_actors=num_actors)
+        self.spec, self.problem, self.search = build(config, **workers)
         self.best = BestCenter()
         self.seconds = 0.0
         self._num_weights = summarize(self.problem.network).weights
+        self._saved_generation = 0
 
     @classmethod
-    def create(cls, folder: str | Path, config: RunConfig, *, num_actors: int = 0) -> Run:
+    def create(cls, folder: str | Path, config: RunConfig, **workers: Unpack[Workers]) -> Run:
         """Start a run in a new folder.
 
         Raises:
@@ -65,7 +67,7 @@ class Run:
                 f"{folder} exists; choose another --out, remove it, or go on with "
                 f"`structured-layers resume {folder}`"
             )
-        run = cls(folder, config, num_actors)
+        run = cls(folder, config, **workers)
         for leftover in folder.parent.glob(f".{escape(folder.name)}.*.tmp"):  # of a killed creation
             shutil.rmtree(leftover, ignore_errors=True)
         temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
@@ -73,7 +75,7 @@ class Run:
             temporary.mkdir(parents=True)
             write_run_config(temporary, config)
             ProgressFile(temporary / "progress.csv")
-            write_checkpoint(temporary / "checkpoint", run._state(), number=0)
+            write_checkpoint(temporary / "checkpoint", run._saved_state(temporary), number=0)
             temporary.rename(folder)
         except OSError as error:
             raise StructuredLayersError(f"{folder} cannot be written: {error}") from error
@@ -82,7 +84,7 @@ class Run:
         return run
 
     @classmethod
-    def resume(cls, folder: str | Path, *, num_actors: int = 0) -> Run:
+    def resume(cls, folder: str | Path, **workers: Unpack[Workers]) -> Run:
         """Go on with a run, to the same numbers as if it had never stopped.
 
         Raises:
@@ -91,23 +93,29 @@ class Run:
         """
         folder = Path(folder)
         config = read_run_config(folder)
-        run = cls(folder, config, num_actors)
         with locked(folder):
-            run._restore()
+            state = read_checkpoint(folder / "checkpoint")
+            if not isinstance(state, dict) or state.get("config") != config_digest(config):
+                raise CheckpointError(
+                    f"{folder}/checkpoint is not of this run: its settings are not those of "
+                    "config.json, which must stay as they are"
+                )
+            run = cls(folder, config, **workers)
+            run._restore(state)
         return run
 
-    def _restore(self) -> None:
+    def _restore(self, state: dict[str, Any]) -> None:
         """Go back to the checkpoint, and cut off what came after it."""
-        folder = self.folder
-        state = read_checkpoint(folder / "checkpoint")
         try:
             self._load_state(state)
-        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+            mark = {**state["progress"], "bytes": int(state["progress"]["bytes"])}
+        except DAMAGE as error:
             raise CheckpointError(
-                f"{folder}/checkpoint is not of this run: {type(error).__name__}: {error}"
+                f"{self.folder}/checkpoint is not of this run: {type(error).__name__}: {error}"
             ) from error
-        self.progress.cut(self.generation)
-        remove_temporary_files(folder)
+        self.progress.cut(mark)
+        self._saved_generation = self.generation
+        remove_temporary_files(self.folder)
 
     @property
     def progress(self) -> ProgressFile:
@@ -142,7 +150,8 @@ class Run:
 
         Raises:
             EvaluationError: too many candidates of a generation failed.
-            StructuredLayersError: another process is training this run, or has done so.
+            StructuredLayersError: another process is training this run, or has done so; or the
+                folder cannot be written any more, which leaves the last checkpoint as it is.
         """
         if checkpoint_every < 1:
             raise StructuredLayersError(
@@ -170,19 +179,36 @@ class Run:
         should_stop: Callable[[], bool],
     ) -> None:
         progress = self.progress
-        writer = SummaryWriter(str(self.folder / "tensorboard"), purge_step=self.generation + 1)
+        with self._writing():
+            writer = SummaryWriter(str(self.folder / "tensorboard"), purge_step=self.generation + 1)
         try:
             while not self.finished and not should_stop():
                 row = self._generation(progress)
-                for name, value in row.items():
-                    writer.add_scalar(f"train/{name}", value, self.generation)
+                with self._writing():
+                    for name, value in row.items():
+                        writer.add_scalar(f"train/{name}", value, self.generation)
                 if self.generation % checkpoint_every == 0:
                     self.save()
                 if on_generation is not None:
                     on_generation(row)
         finally:
-            self.save()
-            writer.close()
+            try:
+                self.save()
+            finally:
+                with self._writing():
+                    writer.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Say of a file that cannot be written what is left and how to go on."""
+        try:
+            yield
+        except OSError as error:
+            raise StructuredLayersError(
+                f"{self.folder} cannot be written: {error}; its checkpoint of generation "
+                f"{self._saved_generation} is whole: make room, then go on with "
+                f"`structured-layers resume {self.folder}`"
+            ) from error
 
     def _generation(self, progress: ProgressFile) -> Row:
         """Take one step of the search; if it fails, put everything back as it was before.
@@ -197,7 +223,8 @@ class Run:
             self.seconds += time.perf_counter() - start
             row = self._row()
             self.best.offer(row["return_center"], center, normalizer)
-            progress.append(row)
+            with self._writing():
+                progress.append(row)
         except BaseException:
             self._load_state(before)
             raise
@@ -220,20 +247,28 @@ class Run:
             "num_weights": self._num_weights,
             "controller_updates": status.get("controller_updates", 0),
             "failed_candidates": self.problem.num_failed,
+            "warned_candidates": self.problem.num_warned,
             "update_norm": status["update_norm"],
             "fitness_mean": float(population[:, 0].double().mean()),
             "episode_steps_mean": float(population[:, 2].double().mean()),
         }
 
     def save(self) -> None:
-        """Write the checkpoint and the policy."""
-        self.progress.sync()  # no checkpoint may outlive the rows before it
-        write_checkpoint(self.folder / "checkpoint", self._state(), number=self.generation)
-        if self.best.solution is not None:
-            policy = self.problem.to_policy(
-                self.best.solution, normalizer=self.best.normalizer, spec=self.spec
-            )
-            policy.save(self.folder / "policy")
+        """Write the checkpoint and the policy.
+
+        Raises:
+            StructuredLayersError: they cannot be written; what was there before is whole.
+        """
+        with self._writing():
+            self.progress.sync()  # no checkpoint may outlive the rows before it
+            state = self._saved_state(self.folder)
+            write_checkpoint(self.folder / "checkpoint", state, number=self.generation)
+            self._saved_generation = self.generation
+            if self.best.solution is not None:
+                policy = self.problem.to_policy(
+                    self.best.solution, normalizer=self.best.normalizer, spec=self.spec
+                )
+                policy.save(self.folder / "policy")
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -241,6 +276,11 @@ class Run:
             "best": self.best.state_dict(),
             "seconds": self.seconds,
         }
+
+    def _saved_state(self, folder: Path) -> dict[str, Any]:
+        """Return the state, and what it says of the other files beside it."""
+        progress = ProgressFile(folder / "progress.csv").mark(self.generation)
+        return {**self._state(), "config": config_digest(self.config), "progress": progress}
 
     def _load_state(self, state: dict[str, Any]) -> None:
         self.search.load_state_dict(state["search"])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from types import NoneType
 from typing import Any, Literal, get_args
 
 from structured_layers.algorithms.schedules import check_schedule
 from structured_layers.errors import CheckpointError, StructuredLayersError
+from structured_layers.policy import check_env_config
 
 Structure = Literal["dense", "toeplitz", "circulant", "chromatic", "edges"]
 ControllerName = Literal["regularized-evolution", "random", "fixed"]
@@ -26,6 +27,7 @@ class RunConfig:
 
     Attributes:
         env: Gymnasium id.
+        env_config: arguments of the environment's constructor, plain JSON values.
         structure: how weights are shared or dropped.
         hidden: sizes of the hidden layers; none is a linear policy.
         num_colors: size of the palette (chromatic only); None is max(observations, actions).
@@ -91,6 +93,7 @@ class RunConfig:
     stdev_final: float = 0.1
     alive_bonus: bool = False
     zero_init: bool = False
+    env_config: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse settings that this structure would ignore."""
@@ -136,6 +139,7 @@ class RunConfig:
                 f"baseline structure goes with structure chromatic or edges, got structure "
                 f"{self.structure}"
             )
+        check_env_config(self.env_config)
         if self.optimizer == "cmaes":
             self._check_nothing_is_ignored()
 
@@ -194,7 +198,8 @@ def _check_types(data: dict[str, Any]) -> None:
     is_number = {name: type(data[name]) in (int, float) for name in _NUMBERS}
     hidden = data["hidden"]
     is_sizes = {"hidden": isinstance(hidden, list) and all(type(size) is int for size in hidden)}
-    is_right = is_integer | is_optional | is_flag | is_number | is_sizes
+    is_object = {"env_config": isinstance(data["env_config"], dict)}
+    is_right = is_integer | is_optional | is_flag | is_number | is_sizes | is_object
     wrong = [f"{name}={data[name]!r}" for name, right in is_right.items() if not right]
     if wrong:
         raise CheckpointError(f"these settings have the wrong type: {', '.join(wrong)}")

@@ -9,7 +9,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from structured_layers.errors import CheckpointError, StructuredLayersError
-from structured_layers.files import read_json, write_json
+from structured_layers.files import DAMAGE, json_digest, read_json, write_json
 
 from .run_config import RunConfig
 
@@ -33,8 +33,15 @@ def read_run_config(folder: Path) -> RunConfig:
         raise CheckpointError(f"{folder}/config.json holds no settings")
     try:
         return RunConfig.from_json(data["config"])
-    except TypeError as error:
+    except CheckpointError:
+        raise
+    except DAMAGE as error:
         raise CheckpointError(f"{folder}/config.json holds unusable settings: {error}") from error
+
+
+def config_digest(config: RunConfig) -> str:
+    """Return what a checkpoint remembers of the settings that it belongs to."""
+    return json_digest(config.to_json())
 
 
 @contextmanager
@@ -42,12 +49,18 @@ def locked(folder: Path) -> Iterator[None]:
     """Hold the lock of a run's folder; it falls with the process, however that ends.
 
     Raises:
-        StructuredLayersError: another process holds it.
+        StructuredLayersError: another process holds it, or it is no file that can be locked.
     """
+    lock = FileLock(folder / ".lock")
     try:
-        with FileLock(folder / ".lock", timeout=0):
-            yield
+        lock.acquire(timeout=0)
     except Timeout as error:
         raise StructuredLayersError(
             f"{folder} is being trained by another process; wait until that has ended"
         ) from error
+    except OSError as error:
+        raise CheckpointError(f"{folder}/.lock is not the lock of a run: {error}") from error
+    try:
+        yield
+    finally:
+        lock.release()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ from ..simulators import make_simulator
 from .policy_problem import PolicyProblem
 from .run_config import RunConfig
 from .spaces import actions_of
+from .workers import Workers
 
 CONTROLLERS: dict[str, type[RegularizedEvolution | RandomSearch | FixedPopulation]] = {
     "regularized-evolution": RegularizedEvolution,
@@ -44,7 +45,7 @@ class Parts(NamedTuple):
     search: ES | ESENAS
 
 
-def build(config: RunConfig, *, num_actors: int = 0) -> Parts:
+def build(config: RunConfig, **workers: Unpack[Workers]) -> Parts:
     """Make the network, the problem and the search of a run.
 
     Raises:
@@ -58,12 +59,13 @@ def build(config: RunConfig, *, num_actors: int = 0) -> Parts:
     problem = PolicyProblem(
         config.env,
         network,
+        env_config=config.env_config,
         search_space=space,
         observation_normalization=config.observation_normalization,
         alive_bonus=config.alive_bonus,
         num_episodes=config.num_episodes,
         seed=config.seed,
-        num_actors=num_actors,
+        **workers,
     )
     settings: dict[str, Any] = {
         "popsize": config.popsize,
@@ -120,7 +122,7 @@ class _StepSchedule:
 
 
 def _network_spec(config: RunConfig) -> NetworkSpec:
-    with make_simulator(config.env, capacity=1) as simulator:
+    with make_simulator(config.env, capacity=1, env_config=config.env_config) as simulator:
         observations = simulator.observation_size
         outputs = actions_of(simulator.action_space).num_outputs
     num_colors = None

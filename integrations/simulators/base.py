@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from types import TracebackType
@@ -31,6 +32,8 @@ class StepResult(NamedTuple):
         alive_bonus: (n,) float64, the part of the reward paid for being alive, 0 without one.
         terminated: (n,) bool, the episode ended by itself or by a failure.
         truncated: (n,) bool, the environment's own time limit was reached.
+        warned: (n,) bool, the physics became unstable, as MuJoCo itself says. That ends the episode
+            with what it earned before: the row is `terminated`, its reward and observation are 0.
     """
 
     observations: NDArray[np.float64]
@@ -38,6 +41,7 @@ class StepResult(NamedTuple):
     alive_bonus: NDArray[np.float64]
     terminated: NDArray[np.bool_]
     truncated: NDArray[np.bool_]
+    warned: NDArray[np.bool_]
 
     @classmethod
     def of_failures(cls, count: int, observation_size: int) -> StepResult:
@@ -48,6 +52,19 @@ class StepResult(NamedTuple):
             alive_bonus=np.zeros(count),
             terminated=np.ones(count, dtype=np.bool_),
             truncated=np.zeros(count, dtype=np.bool_),
+            warned=np.zeros(count, dtype=np.bool_),
+        )
+
+    @classmethod
+    def of_warnings(cls, count: int, observation_size: int) -> StepResult:
+        """A result in which every row says that its physics became unstable."""
+        return cls(
+            observations=np.zeros((count, observation_size)),
+            rewards=np.zeros(count),
+            alive_bonus=np.zeros(count),
+            terminated=np.ones(count, dtype=np.bool_),
+            truncated=np.zeros(count, dtype=np.bool_),
+            warned=np.ones(count, dtype=np.bool_),
         )
 
 
@@ -132,12 +149,14 @@ class Simulator(ABC):
         array = np.asarray(slots)
         if array.size == 0:
             return np.empty(0, dtype=np.intp)
+        # Plain Python: for one slot, as in most resets, NumPy's set functions take far longer.
+        values = array.tolist()
         if (
             array.ndim != 1
-            or not np.issubdtype(array.dtype, np.integer)
-            or array.min() < 0
-            or array.max() >= self.capacity
-            or np.unique(array).size != array.size
+            or array.dtype.kind not in "iu"
+            or min(values) < 0
+            or max(values) >= self.capacity
+            or len(set(values)) != len(values)
         ):
             raise StructuredLayersError(
                 f"slots must be different integers from 0 to {self.capacity - 1}, got {slots!r}"
@@ -153,6 +172,14 @@ def checked_seeds(seeds: Sequence[int], count: int) -> list[int]:
             f"seeds must be {count} non-negative integers, one for each slot, got {values}"
         )
     return values
+
+
+def is_bounded(values: NDArray[np.float64]) -> bool:
+    """Return whether everything is finite, with its squares: one product, so it costs little.
+
+    False may be wrong, for numbers beyond 1e150; whoever asks then looks at every row.
+    """
+    return math.isfinite(np.vdot(values, values))
 
 
 def not_running_error(slot: int) -> StructuredLayersError:

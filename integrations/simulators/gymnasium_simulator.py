@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gymnasium
@@ -19,19 +19,22 @@ from .spaces import check_action_space, flat_observation_size, flatten_observati
 
 Floats = NDArray[np.float64]
 AnyEnv = gymnasium.Env[Any, Any]
+Move = tuple[Any, Any, Any, Any, Any]
+"""What a step returned: observation, reward, alive bonus, terminated, truncated."""
 
 
 class GymnasiumSimulator(Simulator):
     """Steps any environment that `gymnasium.make` or a callable makes.
 
     Observations of `Box`, `Discrete`, `MultiBinary`, `MultiDiscrete`, `Tuple` and `Dict` spaces
-    are flattened; actions are a 1-D `Box` or a `Discrete`. Environments are made when their slot
-    is first reset. One that fails is closed, and the slot's next reset makes a new one. The alive
-    bonus is `info["reward_survive"]`, Gymnasium's name for it.
+    are flattened; actions are a 1-D `Box`, a `Discrete` or a 1-D `MultiDiscrete`. Environments are
+    made when their slot is first reset. One that fails is closed, and the slot's next reset makes a
+    new one. The alive bonus is `info["reward_survive"]`, Gymnasium's name for it.
 
     Args:
         env: an id, or a callable that returns a new environment at every call.
         capacity: how many episodes may run at once, at most 256.
+        env_config: arguments for `gymnasium.make` or the callable.
 
     Example:
         >>> simulator = GymnasiumSimulator("CartPole-v1", capacity=2)
@@ -42,10 +45,16 @@ class GymnasiumSimulator(Simulator):
         >>> simulator.close()
     """
 
-    def __init__(self, env: str | Callable[[], AnyEnv], capacity: int = 64) -> None:
+    def __init__(
+        self,
+        env: str | Callable[..., AnyEnv],
+        capacity: int = 64,
+        *,
+        env_config: Mapping[str, Any] | None = None,
+    ) -> None:
         """Make the first environment, which tells the spaces."""
         super().__init__(capacity)
-        self._name, self._make = environment_maker(env)
+        self._name, self._make = environment_maker(env, env_config)
         first = self._make()
         try:
             self.action_space = check_action_space(first.action_space, self._name)
@@ -54,13 +63,16 @@ class GymnasiumSimulator(Simulator):
             first.close()
             raise
         self._observation_space = first.observation_space
-        is_box = isinstance(self._observation_space, gymnasium.spaces.Box)
-        shape = self._observation_space.shape if is_box else None
+        self._is_box = isinstance(self._observation_space, gymnasium.spaces.Box)
+        shape = self._observation_space.shape if self._is_box else None
         self.observation_shape = shape or (self.observation_size,)
         self.time_limit = first.spec.max_episode_steps if first.spec else None
         self._spare: AnyEnv | None = first
         self._envs: list[AnyEnv | None] = [None] * capacity
         self._running = [False] * capacity
+        self._batch: list[AnyEnv] | None = None
+        self._batch_slots = np.empty(0, dtype=np.intp)
+        self._no_move: Move = (None, np.nan, 0.0, True, False)
 
     def reset(self, slots: Slots, seeds: Sequence[int]) -> Floats:
         """Start an episode in each slot, see `Simulator.reset`."""
@@ -79,23 +91,23 @@ class GymnasiumSimulator(Simulator):
 
     def step(self, slots: Slots, actions: ArrayLike) -> StepResult:
         """Take one step in each slot, see `Simulator.step`."""
-        indices = self._checked_slots(slots).tolist()
-        rows = self._checked_actions(actions, len(indices))
-        for slot in indices:
-            if not self._running[slot]:
-                raise not_running_error(slot)
-        result = StepResult.of_failures(len(indices), self.observation_size)
-        for row, (slot, action) in enumerate(zip(indices, rows, strict=True)):
+        envs = self._running_envs(slots)
+        rows = self._checked_actions(actions, len(envs))
+        moves: list[Move] = []
+        failures: dict[int, BaseException] = {}
+        for row, (env, action) in enumerate(zip(envs, rows, strict=True)):
             try:
-                (
-                    result.observations[row],
-                    result.rewards[row],
-                    result.alive_bonus[row],
-                    result.terminated[row],
-                    result.truncated[row],
-                ) = self._step_one(slot, action)
+                observation, reward, terminated, truncated, info = env.step(action)
+                bonus = info.get("reward_survive", 0.0)
+                moves.append((observation, reward, bonus, terminated, truncated))
             except (Exception, SystemExit) as error:
-                self._drop(slot, error)
+                moves.append(self._no_move)
+                failures[row] = error
+        result = None if failures else self._read_together(moves)
+        if result is None:
+            result = self._read_singly(moves, failures)
+        for row, failure in failures.items():
+            self._drop(int(self._batch_slots[row]), failure)
         return result
 
     def close(self) -> None:
@@ -107,17 +119,63 @@ class GymnasiumSimulator(Simulator):
         self._spare = None
         self._envs = [None] * self.capacity
         self._running = [False] * self.capacity
+        self._batch = None
 
-    def _step_one(self, slot: int, action: Any) -> tuple[Floats, float, float, bool, bool]:
-        """One environment's step as finite numbers, or an exception."""
-        observation, reward, terminated, truncated, info = self._env_of(slot).step(action)
-        # Some environments return the reward as an array with one element.
-        value = float(np.asarray(reward).item())
-        alive_bonus = float(info.get("reward_survive", 0.0))
-        if not (math.isfinite(value) and math.isfinite(alive_bonus)):
-            raise StructuredLayersError(f"the reward is not finite: {value}")
-        row = self._finite_observation(observation)
-        return row, value, alive_bonus, bool(terminated), bool(truncated)
+    def _running_envs(self, slots: Slots) -> list[AnyEnv]:
+        """The slots' environments; most steps name the same slots as the step before."""
+        if self._batch is None or not np.array_equal(self._batch_slots, np.asarray(slots)):
+            indices = self._checked_slots(slots)
+            for slot in indices.tolist():
+                if not self._running[slot]:
+                    raise not_running_error(slot)
+            self._batch_slots = indices
+            self._batch = [self._env_of(slot) for slot in indices.tolist()]
+        return self._batch
+
+    def _read_together(self, moves: list[Move]) -> StepResult | None:
+        """All rows at once; None if one of them is not what its space and the contract say."""
+        if not (self._is_box and moves):
+            return None
+        observations, rewards, bonuses, terminated, truncated = zip(*moves, strict=True)
+        try:
+            block = np.array(observations, dtype=np.float64)
+            numbers = np.array((rewards, bonuses), dtype=np.float64)
+        except (TypeError, ValueError):
+            return None
+        if block.shape != (len(moves), *self.observation_shape) or numbers.ndim != 2:
+            return None
+        if not (np.isfinite(numbers).all() and np.isfinite(block).all()):
+            return None
+        ends = np.array((terminated, truncated), dtype=np.bool_)
+        return StepResult(
+            block.reshape(len(moves), self.observation_size),
+            numbers[0],
+            numbers[1],
+            ends[0],
+            ends[1],
+            np.zeros(len(moves), dtype=np.bool_),
+        )
+
+    def _read_singly(self, moves: list[Move], failures: dict[int, BaseException]) -> StepResult:
+        """Row by row; what cannot be read is a failure and is added to `failures`."""
+        result = StepResult.of_failures(len(moves), self.observation_size)
+        for row, (observation, reward, bonus, terminated, truncated) in enumerate(moves):
+            if row in failures:
+                continue
+            try:
+                # Some environments return the reward as an array with one element.
+                value, alive_bonus = float(np.asarray(reward).item()), float(bonus)
+                if not (math.isfinite(value) and math.isfinite(alive_bonus)):
+                    raise StructuredLayersError(f"the reward is not finite: {value}")
+                result.observations[row] = self._finite_observation(observation)
+                ends = bool(terminated), bool(truncated)
+            except Exception as error:
+                result.observations[row] = 0.0
+                failures[row] = error
+                continue
+            result.rewards[row], result.alive_bonus[row] = value, alive_bonus
+            result.terminated[row], result.truncated[row] = ends
+        return result
 
     def _finite_observation(self, observation: Any) -> Floats:
         row = flatten_observation(self._observation_space, observation)
@@ -142,20 +200,22 @@ class GymnasiumSimulator(Simulator):
         self.last_error = f"{self._name}: {describe(error)}"
         env, self._envs[slot] = self._envs[slot], None
         self._running[slot] = False
+        self._batch = None
         if env is not None:
             # It has failed already, so a failure to close says nothing new.
             with contextlib.suppress(Exception):
                 env.close()
 
-    def _checked_actions(self, actions: ArrayLike, count: int) -> NDArray[Any]:
-        """The actions, copied so that no environment writes into the caller's array."""
+    def _checked_actions(self, actions: ArrayLike, count: int) -> Sequence[Any]:
+        """An action for each environment, copied so that none writes into the caller's array."""
         given = np.asarray(actions)
         expected = (count, *(self.action_space.shape or ()))
         if given.shape != expected:
             raise StructuredLayersError(f"actions must have shape {expected}, got {given.shape}")
-        if count and isinstance(self.action_space, gymnasium.spaces.Discrete):
-            if not np.issubdtype(given.dtype, np.integer):
-                raise StructuredLayersError(
-                    f"actions of a Discrete space must be integers, got {given.dtype}"
-                )
-        return given.astype(self.action_space.dtype)
+        is_box = isinstance(self.action_space, gymnasium.spaces.Box)
+        if count and not is_box and not np.issubdtype(given.dtype, np.integer):
+            raise StructuredLayersError(
+                f"actions of a {type(self.action_space).__name__} space must be integers, got "
+                f"{given.dtype}"
+            )
+        return list(given.astype(self.action_space.dtype))

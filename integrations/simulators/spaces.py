@@ -12,16 +12,18 @@ from structured_layers.errors import StructuredLayersError
 
 
 def check_action_space(space: Space[Any], name: str) -> Space[Any]:
-    """The space itself if it is a 1-D floating `Box` or a `Discrete`, an error otherwise."""
+    """The space itself if it is a 1-D floating `Box`, a `Discrete` or a 1-D `MultiDiscrete`."""
     is_vector = (
         isinstance(space, spaces.Box)
         and len(space.shape) == 1
         and np.issubdtype(space.dtype, np.floating)
     )
-    if not is_vector and not isinstance(space, spaces.Discrete):
+    is_choices = isinstance(space, spaces.MultiDiscrete) and len(space.shape) == 1
+    if not is_vector and not is_choices and not isinstance(space, spaces.Discrete):
         raise StructuredLayersError(
-            f"the action space of {name} must be a Box of floating numbers with one dimension or "
-            f"a Discrete, got {space}; wrap the environment with a gymnasium.ActionWrapper"
+            f"the action space of {name} must be a Box of floating numbers with one dimension, a "
+            f"Discrete, or a MultiDiscrete with one dimension, got {space}; wrap the environment "
+            "with a gymnasium.ActionWrapper"
         )
     return space
 

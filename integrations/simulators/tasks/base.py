@@ -1,105 +1,134 @@
-"""What a task is, and the terms that several tasks share.
+"""What a task is: a MuJoCo environment as functions on batches of states.
 
-All functions work on a batch, one episode a row, and give each row the bits that Gymnasium's own
-scalar code gives it. That is why the control cost stays in float32 like the actions, and why no
-formula here may be rearranged.
+All functions but `start` and `views` work on a batch, one episode a row, and give each row the bits
+that Gymnasium's own scalar code gives it. That is why the control cost stays in float32 like the
+actions, and why no formula of a task may be rearranged.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from types import ModuleType
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .models import compile_asset
+
 Floats = NDArray[np.float64]
-State = tuple[Floats, Floats]
+State = Mapping[str, Floats]
+"""The arrays that `Task.views` names, with a leading dimension for the episodes: `state["qpos"]` is
+(n, nq). They are the caller's to read, not to change."""
 
 
-class Transition(NamedTuple):
+class Step(NamedTuple):
     """One step of n episodes.
 
     Attributes:
-        qpos_before: (n, nq) positions before the step.
-        qpos: (n, nq) positions after it.
-        qvel: (n, nv) velocities after it.
+        state: after the step.
+        memory: (n, k) what the task remembered, from `Task.remember` or the last `Outcome`.
         actions: (n, nu) float32.
         seconds: simulated time of the step.
+        model: the MjModel, which is only read.
     """
 
-    qpos_before: Floats
-    qpos: Floats
-    qvel: Floats
+    state: State
+    memory: Floats
     actions: NDArray[np.float32]
     seconds: float
+    model: Any
 
 
 class Outcome(NamedTuple):
-    """What a step earned: rewards, the alive bonus in them, and whether the episode ended."""
-
-    rewards: Floats  # (n,)
-    alive_bonus: Floats  # (n,)
-    terminated: NDArray[np.bool_]  # (n,)
-
-
-@dataclass(frozen=True)
-class Task:
-    """A MuJoCo environment as functions on its state.
+    """What a step earned.
 
     Attributes:
-        xml: the model, a file among Gymnasium's assets.
-        frame_skip: physics steps per action.
-        start: (generator, qpos0, qvel0) → the start state of one episode, with Gymnasium's draws.
-        observe: (qpos (n, nq), qvel (n, nv)) → observations (n, observation_size).
-        judge: Transition → Outcome.
-        time_limit: steps after which an episode is truncated.
+        rewards: (n,) float64, the whole reward.
+        alive_bonus: (n,) float64, the part of it that Gymnasium calls `reward_survive`.
+        terminated: (n,) bool, whether the task ended the episode.
+        memory: (n, k) what the next `Step` of these episodes gets.
     """
 
-    xml: str
+    rewards: Floats
+    alive_bonus: Floats
+    terminated: NDArray[np.bool_]
+    memory: Floats
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task(ABC):
+    """A MuJoCo environment; its fields are the arguments of Gymnasium's constructor.
+
+    A subclass is a frozen dataclass whose fields have the names and defaults of the environment's
+    arguments, all of them but those that only draw pictures. `make_task` fills them from a user's
+    `env_config` and refuses unknown names and wrong types, so that methods need no checks.
+
+    A simulator uses a task in this order:
+
+    1. `compile` once, `views` once for each slot's MjData;
+    2. for every episode: `mj_resetData`, `start`, its qpos and qvel written, `mj_forward`, then
+       `observe` and `remember` on the state that this left;
+    3. for every step: controls written, `mj_step` for `frame_skip` times, `mj_rnePostConstraint` if
+       `contact_forces`, then `observe` and `judge` on the state that this left. As in Gymnasium,
+       derived quantities such as `xpos` are those of the last physics step's beginning.
+
+    Attributes:
+        frame_skip: physics steps per action.
+        time_limit: steps after which Gymnasium's registration truncates an episode.
+        fixed_observation_size: numbers that the environment declares whatever its model is; None
+            where it counts them.
+    """
+
+    time_limit: ClassVar[int] = 1000
+    fixed_observation_size: ClassVar[int | None] = None
+
     frame_skip: int
-    start: Callable[[np.random.Generator, Floats, Floats], State]
-    observe: Callable[[Floats, Floats], Floats]
-    judge: Callable[[Transition], Outcome]
-    time_limit: int = 1000
+
+    @property
+    def contact_forces(self) -> bool:
+        """Whether `cfrc_ext` is read, which costs a call to `mj_rnePostConstraint` per step."""
+        return False
+
+    @abstractmethod
+    def compile(self, mujoco: ModuleType) -> Any:
+        """Return a new MjModel."""
+
+    def views(self, data: Any) -> dict[str, Floats]:
+        """Return the arrays of an MjData that the other methods read.
+
+        The keys are free, except that "qpos" and "qvel" must be `data.qpos` and `data.qvel`. All
+        must be views of the data's memory, such as `data.cfrc_ext` or `data.body("goal").xpos`,
+        since they are taken once and read after every step. A KeyError says that the model lacks
+        a name.
+        """
+        return {"qpos": data.qpos, "qvel": data.qvel}
+
+    @abstractmethod
+    def start(self, generator: np.random.Generator, model: Any) -> tuple[Floats, Floats]:
+        """Return the first qpos and qvel of one episode as new arrays, with Gymnasium's draws."""
+
+    def remember(self, state: State, model: Any) -> Floats:
+        """Return what `judge` needs about n episodes that have just begun, (n, k)."""
+        return np.empty((len(state["qpos"]), 0))
+
+    @abstractmethod
+    def observe(self, state: State) -> Floats:
+        """Return the observations, (n, observation_size), as a new array."""
+
+    @abstractmethod
+    def judge(self, step: Step) -> Outcome:
+        """Return what a step earned and what to remember of it."""
 
 
-def uniform_start(
-    generator: np.random.Generator, qpos0: Floats, qvel0: Floats, *, noise: float
-) -> State:
-    """Add uniform noise to the positions, then to the velocities."""
-    qpos = qpos0 + generator.uniform(low=-noise, high=noise, size=qpos0.size)
-    qvel = qvel0 + generator.uniform(low=-noise, high=noise, size=qvel0.size)
-    return qpos, qvel
+@dataclass(frozen=True, kw_only=True)
+class AssetTask(Task):
+    """A task whose model is one of Gymnasium's files, or a file of the user's."""
 
+    xml_file: str
 
-def forward_velocity(transition: Transition) -> Floats:
-    """Mean velocity along x during the step, (n,)."""
-    return (transition.qpos[:, 0] - transition.qpos_before[:, 0]) / transition.seconds
-
-
-def control_cost(transition: Transition, weight: float) -> NDArray[np.float32]:
-    """Weight times ‖a‖², (n,), in the precision of the actions."""
-    cost: NDArray[np.float32] = weight * np.square(transition.actions).sum(axis=-1)
-    return cost
-
-
-def judge_running(transition: Transition, *, control_weight: float) -> Outcome:
-    """Reward forward velocity minus control cost; nothing ends the episode."""
-    rewards = forward_velocity(transition) - control_cost(transition, control_weight)
-    return Outcome(rewards, np.zeros(len(rewards)), np.zeros(len(rewards), dtype=np.bool_))
-
-
-def judge_upright(
-    transition: Transition, healthy: NDArray[np.bool_], *, control_weight: float
-) -> Outcome:
-    """Reward forward velocity plus 1 while healthy minus control cost; unhealthy ends it."""
-    alive_bonus = healthy.astype(np.float64)
-    rewards = forward_velocity(transition) + alive_bonus - control_cost(transition, control_weight)
-    return Outcome(rewards, alive_bonus, ~healthy)
-
-
-def observe_clipped(qpos: Floats, qvel: Floats) -> Floats:
-    """Positions without x, and velocities clipped to ±10."""
-    return np.concatenate((qpos[:, 1:], np.clip(qvel, -10, 10)), axis=1)
+    def compile(self, mujoco: ModuleType) -> Any:
+        """Compile `xml_file`, which is found as Gymnasium finds it."""
+        return compile_asset(mujoco, self.xml_file)

@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from .base import Floats, State, Task, judge_running
+from .base import AssetTask, Floats, Outcome, State, Step
+from .terms import control_cost, forward_velocity, normal_start, nothing_ends, positions_and
 
 
-def start(generator: np.random.Generator, qpos0: Floats, qvel0: Floats) -> State:
-    """Uniform noise on the positions, normal noise on the velocities."""
-    qpos = qpos0 + generator.uniform(low=-0.1, high=0.1, size=qpos0.size)
-    qvel = qvel0 + 0.1 * generator.standard_normal(qvel0.size)
-    return qpos, qvel
+@dataclass(frozen=True, kw_only=True)
+class HalfCheetah(AssetTask):
+    """Gymnasium's HalfCheetahEnv."""
 
+    xml_file: str = "half_cheetah.xml"
+    frame_skip: int = 5
+    forward_reward_weight: float = 1.0
+    ctrl_cost_weight: float = 0.1
+    reset_noise_scale: float = 0.1
+    exclude_current_positions_from_observation: bool = True
 
-def observe(qpos: Floats, qvel: Floats) -> Floats:
-    """Positions without x, then all velocities."""
-    return np.concatenate((qpos[:, 1:], qvel), axis=1)
+    def start(self, generator: np.random.Generator, model: Any) -> tuple[Floats, Floats]:
+        """Uniform noise on the positions, normal noise on the velocities."""
+        return normal_start(generator, model, self.reset_noise_scale)
 
+    def remember(self, state: State, model: Any) -> Floats:
+        """Remember x, (n, 1)."""
+        return state["qpos"][:, :1]
 
-HALF_CHEETAH = Task(
-    xml="half_cheetah.xml",
-    frame_skip=5,
-    start=start,
-    observe=observe,
-    judge=partial(judge_running, control_weight=0.1),
-)
+    def observe(self, state: State) -> Floats:
+        """Positions without x, then all velocities."""
+        skipped = 1 if self.exclude_current_positions_from_observation else 0
+        return positions_and(state, state["qvel"], skipped=skipped)
+
+    def judge(self, step: Step) -> Outcome:
+        """Forward velocity minus control cost."""
+        forward = self.forward_reward_weight * forward_velocity(step)
+        rewards = forward - control_cost(step, self.ctrl_cost_weight)
+        return nothing_ends(rewards, memory=step.state["qpos"][:, :1])

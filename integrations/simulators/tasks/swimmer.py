@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from .base import Floats, Task, judge_running, uniform_start
+from .base import AssetTask, Floats, Outcome, State, Step
+from .terms import control_cost, forward_velocity, nothing_ends, positions_and, uniform_start
 
 
-def observe(qpos: Floats, qvel: Floats) -> Floats:
-    """Angles without the position in the plane, then all velocities."""
-    return np.concatenate((qpos[:, 2:], qvel), axis=1)
+@dataclass(frozen=True, kw_only=True)
+class Swimmer(AssetTask):
+    """Gymnasium's SwimmerEnv."""
 
+    xml_file: str = "swimmer.xml"
+    frame_skip: int = 4
+    forward_reward_weight: float = 1.0
+    ctrl_cost_weight: float = 0.0001
+    reset_noise_scale: float = 0.1
+    exclude_current_positions_from_observation: bool = True
 
-SWIMMER = Task(
-    xml="swimmer.xml",
-    frame_skip=4,
-    start=partial(uniform_start, noise=0.1),
-    observe=observe,
-    judge=partial(judge_running, control_weight=1e-4),
-)
+    def start(self, generator: np.random.Generator, model: Any) -> tuple[Floats, Floats]:
+        """Uniform noise on positions and velocities."""
+        return uniform_start(generator, model, self.reset_noise_scale)
+
+    def remember(self, state: State, model: Any) -> Floats:
+        """Remember x, (n, 1)."""
+        return state["qpos"][:, :1]
+
+    def observe(self, state: State) -> Floats:
+        """Angles without the position in the plane, then all velocities."""
+        skipped = 2 if self.exclude_current_positions_from_observation else 0
+        return positions_and(state, state["qvel"], skipped=skipped)
+
+    def judge(self, step: Step) -> Outcome:
+        """Forward velocity minus control cost."""
+        forward = self.forward_reward_weight * forward_velocity(step)
+        rewards = forward - control_cost(step, self.ctrl_cost_weight)
+        return nothing_ends(rewards, memory=step.state["qpos"][:, :1])

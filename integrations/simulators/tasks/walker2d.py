@@ -2,38 +2,60 @@
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .base import (
-    Floats,
-    Outcome,
-    Task,
-    Transition,
-    judge_upright,
-    observe_clipped,
+from .base import AssetTask, Floats, Outcome, State, Step
+from .terms import (
+    Pair,
+    between,
+    control_cost,
+    forward_velocity,
+    healthy_outcome,
+    positions_and,
     uniform_start,
 )
 
 
-def is_healthy(qpos: Floats) -> NDArray[np.bool_]:
-    """Torso between 0.8 and 2.0 and within 1 rad of upright, (n,)."""
-    height, angle = qpos[:, 1], qpos[:, 2]
-    healthy: NDArray[np.bool_] = (height > 0.8) & (height < 2.0) & (angle > -1.0) & (angle < 1.0)
-    return healthy
+@dataclass(frozen=True, kw_only=True)
+class Walker2d(AssetTask):
+    """Gymnasium's Walker2dEnv."""
 
+    xml_file: str = "walker2d_v5.xml"
+    frame_skip: int = 4
+    forward_reward_weight: float = 1.0
+    ctrl_cost_weight: float = 0.001
+    healthy_reward: float = 1.0
+    terminate_when_unhealthy: bool = True
+    healthy_z_range: Pair = (0.8, 2.0)
+    healthy_angle_range: Pair = (-1.0, 1.0)
+    reset_noise_scale: float = 0.005
+    exclude_current_positions_from_observation: bool = True
 
-def judge(transition: Transition) -> Outcome:
-    """Forward velocity, 1 for being healthy, control cost."""
-    return judge_upright(transition, is_healthy(transition.qpos), control_weight=1e-3)
+    def start(self, generator: np.random.Generator, model: Any) -> tuple[Floats, Floats]:
+        """Uniform noise on positions and velocities."""
+        return uniform_start(generator, model, self.reset_noise_scale)
 
+    def remember(self, state: State, model: Any) -> Floats:
+        """Remember x, (n, 1)."""
+        return state["qpos"][:, :1]
 
-WALKER2D = Task(
-    xml="walker2d_v5.xml",
-    frame_skip=4,
-    start=partial(uniform_start, noise=5e-3),
-    observe=observe_clipped,
-    judge=judge,
-)
+    def observe(self, state: State) -> Floats:
+        """Positions without x, and velocities clipped to ±10."""
+        skipped = 1 if self.exclude_current_positions_from_observation else 0
+        return positions_and(state, np.clip(state["qvel"], -10, 10), skipped=skipped)
+
+    def judge(self, step: Step) -> Outcome:
+        """Forward velocity, the bonus for being upright, control cost."""
+        qpos = step.state["qpos"]
+        height = between(qpos[:, 1], self.healthy_z_range)
+        return healthy_outcome(
+            height & between(qpos[:, 2], self.healthy_angle_range),
+            forward=self.forward_reward_weight * forward_velocity(step),
+            bonus=self.healthy_reward,
+            costs=control_cost(step, self.ctrl_cost_weight),
+            ends=self.terminate_when_unhealthy,
+            memory=qpos[:, :1],
+        )
