@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from structured_layers.algorithms.augmented_random_search import ARS_SETTINGS, ARSSettings
+from structured_layers.algorithms.augmented_random_search import (
+    ARS_SETTINGS,
+    V1_SETTINGS,
+    ARSSettings,
+)
 from structured_layers.algorithms.structured_evolution import structured_evolution_network
 
 from ..simulators import make_simulator
@@ -34,6 +38,8 @@ def preset_settings(preset: Preset, env: str) -> dict[str, Any]:
 def _ars(preset: str, env: str) -> dict[str, Any]:
     name = env.rpartition("/")[2].partition("-v")[0]
     settings = ARS_SETTINGS.get(name, OTHER_TASKS)
+    if preset == "ars-v1":
+        settings = V1_SETTINGS.get(name, settings)
     return {
         "structure": "dense",
         "hidden": (),
