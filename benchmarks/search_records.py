@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from structured_layers.integrations.evotorch.presets import Preset, preset_settings
 from structured_layers.plots.figure import new_figure, save_figure
 
+GROUP = "searches"  # folder of these records under benchmarks/results/
 PRESETS = ("stst", "stst-hadamard", "stun", "unun")
 COMPARED = ("Swimmer-v5", "HalfCheetah-v5")
 OTHERS = (
@@ -105,10 +106,11 @@ def main() -> int:
     for run in planned_runs(args.num_actors):
         if args.only not in run.name:
             continue
-        command = [sys.executable, "benchmarks/record_run.py", run.name, "--", *run.command]
+        script = ["benchmarks/record_run.py", "--group", GROUP, run.name]
+        command = [sys.executable, *script, "--", *run.command]
         if args.list:
             print(" ".join(["python", *command[1:]]))
-        elif not (RESULTS / run.name / "record.json").exists():
+        elif not (RESULTS / GROUP / run.name / "record.json").exists():
             code = subprocess.run(command, cwd=ROOT).returncode
             if code:
                 return code
@@ -121,7 +123,7 @@ def draw(env: str) -> None:
     axes = figure.add_subplot()
     short = env.partition("-v")[0].lower()
     for number, preset in enumerate(PRESETS):
-        files = sorted(RESULTS.glob(f"{short}-{preset}-seed*/progress.csv"))
+        files = sorted((RESULTS / GROUP).glob(f"{short}-{preset}-seed*/progress.csv"))
         if not files:
             continue
         steps, mean, deviation = curve(files)
