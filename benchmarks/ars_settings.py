@@ -2,7 +2,7 @@
 
     python benchmarks/ars_settings.py
 
-Each setting trains a linear policy for 400 episodes, five seeds. The centre is evaluated once every
+Each setting trains a linear policy for 240 episodes, five seeds. The centre is evaluated once every
 40 training episodes; the best of these gets 20 fresh episodes. Writes
 benchmarks/results/ars_settings.json.
 """
@@ -40,7 +40,7 @@ EVALUATE_EVERY = 40
 def main() -> None:
     """Compare the settings and write the record."""
     parser = argparse.ArgumentParser(description="Settings of ARS V1 on Swimmer-v5.")
-    parser.add_argument("--episodes", type=int, default=400, help="of one training")
+    parser.add_argument("--episodes", type=int, default=240, help="of one training")
     args = parser.parse_args()
     rows = []
     for settings in COMPARED:

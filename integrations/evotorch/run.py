@@ -86,11 +86,11 @@ class Run:
         """Go on with a run, to the same numbers as if it had never stopped.
 
         Raises:
-            CheckpointError: not a run, or one that is cut off or of a newer version.
+            CheckpointError: not a run, or one that is cut off, or of a newer or earlier version.
             StructuredLayersError: another process is training it.
         """
         folder = Path(folder)
-        config = read_run_config(folder)
+        config = read_run_config(folder, to_resume=True)
         run = cls(folder, config, num_actors)
         with locked(folder):
             run._restore()
