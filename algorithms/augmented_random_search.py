@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from evotorch import Problem
-from torch import Tensor
 
 from structured_layers.errors import StructuredLayersError
 
+from .argument_checks import Center, check_choice, check_integer, check_positive
 from .evolution_strategy import ES
+from .search_checks import check_problem
 
 VARIANTS = ("V1", "V1-t", "V2", "V2-t")
 
@@ -42,6 +42,29 @@ ARS_SETTINGS = {
 }
 """The published settings of V2-t, by the environment's name without its version."""
 
+V1_SETTINGS = {"Swimmer": ARSSettings(4, 4, 0.08, 0.1)}
+"""Settings of V1 of our own, where those of V2-t fail: observations that are not normalised need
+other noise (benchmarks/ars_settings.py compares them)."""
+
+OTHER_TASKS = ARSSettings(8, 4, 0.02, 0.03)
+"""For environments without published settings."""
+
+
+def ars_settings(variant: str, env: object = None) -> ARSSettings:
+    """Return the settings of a variant in an environment.
+
+    Args:
+        variant: ``"V1"``, ``"V1-t"``, ``"V2"`` or ``"V2-t"``.
+        env: a Gymnasium id; of anything else nothing is known.
+
+    Examples:
+        >>> ars_settings("V2-t", "HalfCheetah-v5")
+        ARSSettings(num_directions=32, num_top=4, step_size=0.02, noise=0.03)
+    """
+    name = env.rpartition("/")[2].partition("-v")[0] if isinstance(env, str) else ""
+    published = ARS_SETTINGS.get(name, OTHER_TASKS)
+    return V1_SETTINGS.get(name, published) if variant == "V1" else published
+
 
 class ARS(ES):
     """Augmented random search, a preset of :class:`ES`.
@@ -56,13 +79,14 @@ class ARS(ES):
     Args:
         problem: whose observations are normalised, and alive bonus left out, as the variant says.
         variant: ``"V1"``, ``"V1-t"``, ``"V2"`` or ``"V2-t"``.
-        num_directions: N.
-        num_top: b, for V1-t and V2-t.
+        num_directions: N; None takes N, α and ν, whichever are None, from :func:`ars_settings` of
+            the problem's environment.
+        num_top: b, for V1-t and V2-t; None is theirs, at most N.
         step_size: α.
         noise: ν.
         center_init: θ at the start; None is zero.
         num_center_evaluations: evaluations of θ per generation, which ARS itself does not make.
-        seed: of the search's own generator; None draws one.
+        seed: of the search's own generator; None draws one from the problem's generator.
 
     Examples:
         >>> from evotorch import Problem
@@ -83,42 +107,60 @@ class ARS(ES):
         problem: Problem,
         variant: str = "V2-t",
         *,
-        num_directions: int = 8,
+        num_directions: int | None = None,
         num_top: int | None = None,
-        step_size: float = 0.02,
-        noise: float = 0.03,
-        center_init: Tensor | None = None,
+        step_size: float | None = None,
+        noise: float | None = None,
+        center_init: Center | None = None,
         num_center_evaluations: int = 0,
         seed: int | None = None,
     ) -> None:
         """Set up the search; nothing is evaluated yet."""
-        _check(problem, variant, num_top)
+        check_choice("variant", variant, VARIANTS)
+        check_problem(problem)
+        _check_fit(problem, variant)
+        settings = _settings(problem, variant, num_directions, num_top, step_size, noise)
         super().__init__(
             problem,
-            popsize=2 * num_directions,
-            center_init=torch.zeros(problem.solution_length)
-            if center_init is None
-            else center_init,
-            stdev_init=noise,
-            center_learning_rate=2 * noise * step_size,
+            popsize=2 * settings.num_directions,
+            center_init=[0.0] * problem.solution_length if center_init is None else center_init,
+            stdev_init=settings.noise,
+            center_learning_rate=2 * settings.noise * settings.step_size,
             optimizer="sgd",
             ranking_method="std",
-            num_top=num_top,
+            num_top=settings.num_top if variant.endswith("-t") else None,
             top_rule="max",
             num_center_evaluations=num_center_evaluations,
             seed=seed,
         )
 
 
-def _check(problem: Problem, variant: str, num_top: int | None) -> None:
-    if variant not in VARIANTS:
-        raise StructuredLayersError(
-            f"variant must be one of {', '.join(VARIANTS)}, got {variant!r}"
-        )
-    if variant.endswith("-t") != (num_top is not None):
+def _settings(
+    problem: Problem,
+    variant: str,
+    num_directions: int | None,
+    num_top: int | None,
+    step_size: float | None,
+    noise: float | None,
+) -> ARSSettings:
+    """Return what is given, and what is not from the settings of the environment."""
+    known = ars_settings(variant, getattr(problem, "env", None))
+    num_directions = known.num_directions if num_directions is None else num_directions
+    step_size = known.step_size if step_size is None else step_size
+    noise = known.noise if noise is None else noise
+    check_integer("num_directions", num_directions, 1)
+    check_positive("step_size", step_size)
+    check_positive("noise", noise)
+    if num_top is not None and not variant.endswith("-t"):
         raise StructuredLayersError(
             f"num_top goes with V1-t and V2-t and only with them, got {variant} and {num_top}"
         )
+    num_top = min(known.num_top, num_directions) if num_top is None else num_top
+    check_integer("num_top", num_top, 1, num_directions, ", the number of directions")
+    return ARSSettings(num_directions, num_top, step_size, noise)
+
+
+def _check_fit(problem: Problem, variant: str) -> None:
     normalizes = getattr(problem, "normalizer", None) is not None
     if hasattr(problem, "normalizer") and normalizes != variant.startswith("V2"):
         raise StructuredLayersError(

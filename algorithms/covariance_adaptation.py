@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +10,8 @@ import torch
 from torch import Tensor
 
 from structured_layers.errors import MissingDependencyError, StructuredLayersError
+
+from .argument_checks import check_integer, check_positive
 
 
 class CovarianceAdaptation:
@@ -22,7 +23,7 @@ class CovarianceAdaptation:
 
     Args:
         center: θ at the start, (d,).
-        popsize: candidates per generation.
+        popsize: candidates per generation, at least 4.
         generator: the seed of each generation is drawn from it.
         stdev_init: σ at the start; C starts as the identity.
 
@@ -49,14 +50,21 @@ class CovarianceAdaptation:
             from cmaes import CMA
         except ImportError as error:
             raise MissingDependencyError("optimizer='cmaes'", "cmaes") from error
-        if not 0 < stdev_init < math.inf:
-            raise StructuredLayersError(f"stdev_init must be positive, got {stdev_init}")
+        check_positive("stdev_init", stdev_init)
+        # with fewer the rank-µ update has no weights, and its step size would divide by zero
+        check_integer("popsize", popsize, 4)
         if len(center) < 2:
             raise StructuredLayersError("CMA-ES needs at least 2 weights; take another optimizer")
         self._dtype, self._generator = center.dtype, generator
-        self._cma = CMA(center.double().numpy().copy(), stdev_init, population_size=popsize)
+        self._cma = CMA(
+            center.double().numpy().copy(), float(stdev_init), population_size=int(popsize)
+        )
         self._asked = np.empty((0, len(center)))
         self.update_norm = 0.0
+
+    def kind(self) -> dict[str, Any]:
+        """Return what a state of this object depends on."""
+        return {"optimizer": "cmaes", "popsize": int(self._cma.population_size)}
 
     @property
     def center(self) -> Tensor:
@@ -68,13 +76,13 @@ class CovarianceAdaptation:
         """σ, by which C is scaled."""
         return float(self._cma.__getstate__()["_sigma"])
 
-    def ask(self, generation: int) -> Tensor:
-        """Return the candidates of a generation, (popsize, d)."""
+    def ask(self, generation: int, out: Tensor) -> None:
+        """Write the candidates of a generation into ``out``, (popsize, d)."""
         self._cma.reseed_rng(int(torch.randint(2**32 - 1, (), generator=self._generator)))
         rows = np.stack([self._cma.ask() for _ in range(self._cma.population_size)])
         weights = torch.from_numpy(rows).to(self._dtype)
         self._asked = weights.double().numpy()  # what was evaluated, after rounding
-        return weights
+        out.copy_(weights)
 
     def tell(self, fitnesses: Tensor, center_fitness: Tensor | None) -> None:
         """Adapt to the fitnesses (popsize,), of which higher ones are better."""
@@ -88,10 +96,11 @@ class CovarianceAdaptation:
     def state_dict(self) -> dict[str, Any]:
         """Return everything that later generations depend on, but for the generator."""
         state = {name: _plain(value) for name, value in self._cma.__getstate__().items()}
-        return {"center": self.center, "cmaes": state}
+        return {"center": self.center, "cmaes": state, "update_norm": self.update_norm}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from what :meth:`state_dict` returned."""
+        self.update_norm = float(state.get("update_norm", 0.0))
         self._cma.__setstate__(
             {
                 name: value.numpy().copy() if isinstance(value, Tensor) else value

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -109,7 +110,8 @@ def direction_blocks(
     """Yield the rows of a kind block by block, never holding more than one block.
 
     The blocks are the rows that the kind itself returns, to the bit. Orthogonal directions need
-    their whole block of at most ``dimension`` rows at once; one's own kind comes as one block.
+    their whole block of at most ``dimension`` rows at once; one's own kind comes as one block, and
+    is converted to ``dtype``.
 
     Args:
         directions: a name or one's own kind.
@@ -121,16 +123,23 @@ def direction_blocks(
     Yields:
         (rows, dimension), valid until the next block is asked for.
 
+    Raises:
+        StructuredLayersError: an unknown name, or one's own kind returns something else than finite
+            numbers of shape (num_directions, dimension).
+
     Examples:
         >>> generator = torch.Generator().manual_seed(0)
         >>> sum(len(b) for b in direction_blocks("hadamard", 256, 100_000, generator))
         256
     """
-    if not isinstance(directions, str):
-        yield directions(num_directions, dimension, generator, dtype)
-        return
-    resolve_directions(directions)
-    yield from _BLOCKS[directions](num_directions, dimension, generator, dtype)
+    kind = resolve_directions(directions)
+    for known, blocks in _BLOCKS:
+        if kind is known:
+            yield from blocks(num_directions, dimension, generator, dtype)
+            return
+    rows = kind(num_directions, dimension, generator, dtype)
+    _check_rows(rows, num_directions, dimension)
+    yield rows.to(dtype)
 
 
 def resolve_directions(directions: str | Directions) -> Directions:
@@ -141,12 +150,26 @@ def resolve_directions(directions: str | Directions) -> Directions:
     """
     if callable(directions):
         return directions
-    if directions not in DIRECTIONS:
+    if not isinstance(directions, str) or directions not in DIRECTIONS:
         raise StructuredLayersError(
             f"directions must be one of {', '.join(DIRECTIONS)} or a function of (num_directions, "
             f"dimension, generator, dtype), got {directions!r}"
         )
     return DIRECTIONS[directions]
+
+
+def _check_rows(rows: Tensor, num_directions: int, dimension: int) -> None:
+    if not isinstance(rows, Tensor):
+        raise StructuredLayersError(
+            f"directions must return a tensor of shape ({num_directions}, {dimension}), got a "
+            f"{type(rows).__name__}"
+        )
+    if tuple(rows.shape) != (num_directions, dimension):
+        raise StructuredLayersError(
+            f"directions must return shape ({num_directions}, {dimension}), got {tuple(rows.shape)}"
+        )
+    if not bool(rows.isfinite().all()):
+        raise StructuredLayersError("directions must return finite numbers")
 
 
 def _gaussian_blocks(
@@ -171,11 +194,27 @@ def _orthogonal_blocks(
 ) -> Iterator[Tensor]:
     for count in _block_sizes(num_directions, dimension):
         columns = torch.randn(count, dimension, generator=generator, dtype=torch.float64).T
-        basis, triangle = torch.linalg.qr(columns)  # (d, count)
+        with _one_thread():
+            basis, triangle = torch.linalg.qr(columns)  # (d, count)
+            norms = columns.norm(dim=0)
         # with a positive diagonal the basis depends on the columns' directions alone, so their
         # norms are chi(d), independent of each other and of the basis
-        basis *= triangle.diagonal().sign() * columns.norm(dim=0)
+        basis *= triangle.diagonal().sign() * norms
         yield basis.T.to(dtype)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Sum in an order that does not depend on how many threads this process has.
+
+    Another process, such as a Ray actor, makes the same directions from the same seed.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _hadamard_blocks(
@@ -224,12 +263,13 @@ def _coordinate_blocks(
     num_directions: int, dimension: int, generator: torch.Generator, dtype: torch.dtype
 ) -> Iterator[Tensor]:
     limit = max(BLOCK_ELEMENTS // dimension, 1)
+    block = torch.empty(min(limit, dimension, num_directions), dimension, dtype=dtype)
     for total in _block_sizes(num_directions, dimension):
         order = torch.randperm(dimension, generator=generator)[:total]
         signs = _random_signs((total,), generator, dtype)
         for start in range(0, total, limit):
             places, values = order[start : start + limit], signs[start : start + limit]
-            rows = torch.zeros(len(places), dimension, dtype=dtype)
+            rows = block[: len(places)].zero_()
             rows[torch.arange(len(places)), places] = values * math.sqrt(dimension)
             yield rows
 
@@ -255,12 +295,12 @@ def _gather(
     return rows
 
 
-_BLOCKS: dict[str, Callable[[int, int, torch.Generator, torch.dtype], Iterator[Tensor]]] = {
-    "gaussian": _gaussian_blocks,
-    "orthogonal": _orthogonal_blocks,
-    "hadamard": _hadamard_blocks,
-    "coordinate": _coordinate_blocks,
-}
+_BLOCKS = (
+    (gaussian, _gaussian_blocks),
+    (orthogonal, _orthogonal_blocks),
+    (hadamard, _hadamard_blocks),
+    (coordinate, _coordinate_blocks),
+)
 
 DIRECTIONS: dict[str, Directions] = {
     "gaussian": gaussian,

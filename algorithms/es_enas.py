@@ -10,10 +10,12 @@ from torch import Tensor
 
 from structured_layers.errors import StructuredLayersError
 
+from .argument_checks import Center, center_tensor, check_integer
 from .baselines import Baseline, StructureBaseline
 from .controllers import Controller
-from .evolution_strategy import WeightSearch
 from .gradient_sensing import SensingOptions
+from .search_checks import check_problem
+from .weight_search import WeightSearch
 
 
 class ESENAS(WeightSearch):
@@ -34,7 +36,8 @@ class ESENAS(WeightSearch):
         baseline: ``"structure"`` subtracts from each fitness what a
             :class:`~structured_layers.algorithms.baselines.StructureBaseline` has learned about its
             structure; one's own ``Baseline``; None subtracts nothing.
-        seed: of the search's own generator; None draws one. The controller has its own.
+        seed: of the search's own generator; None draws one from the problem's generator. The
+            controller has its own.
         **options: as in :class:`ES`. With ``optimizer="cmaes"`` CMA-ES moves the weights.
 
     Reference:
@@ -47,26 +50,24 @@ class ESENAS(WeightSearch):
         controller: Controller,
         *,
         popsize: int = 100,
-        center_init: Tensor | None = None,
+        center_init: Center | None = None,
         num_center_evaluations: int | None = None,
         baseline: str | Baseline | None = None,
         seed: int | None = None,
         **options: Unpack[SensingOptions],
     ) -> None:
         """Set up the search; nothing is evaluated yet."""
+        check_problem(problem)
+        check_integer("popsize", popsize, 2)
         num_weights = _num_weights(problem, controller)
         if center_init is None:
             center_init = problem.generate_values(1)[0, :num_weights]
-        if tuple(center_init.shape) != (num_weights,):
-            raise StructuredLayersError(
-                f"center_init must have shape ({num_weights},): the solution length less the "
-                f"{controller.space.num_decisions} decisions, got {tuple(center_init.shape)}"
-            )
+        meaning = f": the solution length less the {controller.space.num_decisions} decisions"
         self.controller = controller
         super().__init__(
             problem,
             popsize=popsize,
-            center_init=center_init,
+            center=center_tensor(center_init, num_weights, problem.dtype, meaning),
             num_center_evaluations=popsize // 2
             if num_center_evaluations is None
             else num_center_evaluations,
@@ -94,6 +95,9 @@ class ESENAS(WeightSearch):
         if decisions is not None:
             self.controller.observe(decisions, fitnesses)
 
+    def _kind(self) -> dict[str, Any]:
+        return {**super()._kind(), "controller": type(self.controller).__name__}
+
     def state_dict(self) -> dict[str, Any]:
         """Return everything that later generations depend on, the controller's state included."""
         return {**super().state_dict(), "controller": self.controller.state_dict()}
@@ -107,7 +111,7 @@ class ESENAS(WeightSearch):
 def _baseline(baseline: str | Baseline | None, controller: Controller) -> Baseline | None:
     if baseline == "structure":
         return StructureBaseline(controller.space)
-    if isinstance(baseline, str):
+    if baseline is not None and not isinstance(baseline, Baseline):
         raise StructuredLayersError(
             f"baseline must be 'structure', a Baseline or None, got {baseline!r}"
         )

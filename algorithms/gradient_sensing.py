@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypedDict
 
 import torch
 from evotorch.optimizers import get_optimizer_class
 from torch import Tensor
 
-from structured_layers.errors import StructuredLayersError
+from structured_layers.errors import EvaluationError, StructuredLayersError
 
+from .argument_checks import (
+    check_choice,
+    check_integer,
+    check_positive,
+    check_schedule_argument,
+    check_weight_decay,
+)
 from .baselines import SlopeVariate
 from .directions import Directions, resolve_directions
 from .optimizer_state import load_optimizer_state_dict, optimizer_state_dict, set_step_size
@@ -56,14 +63,15 @@ class GradientSensing:
         ranking_method: ``"raw"``, ``"centered"`` (ranks) or ``"std"`` (divided by the standard
             deviation, as in ARS).
         estimator: ``"antithetic"``, ``"forward"``, ``"vanilla"``, an
-            :class:`~structured_layers.algorithms.sensing_estimators.Estimator`, or a function that
-            is called as ``antithetic`` is.
+            :class:`~structured_layers.algorithms.sensing_estimators.Estimator`, or a function,
+            short for ``Estimator(function)``.
         directions: ``"gaussian"``, ``"orthogonal"``, ``"hadamard"``, ``"coordinate"``, or a
             function of their signature.
         num_top: how many pairs a step follows; None is all.
         top_rule: which ones, ``"max"`` of the pair's two fitnesses or their ``"difference"``.
         weight_decay: λ in θ ← (1 − ηλ)θ + step, η the step size.
-        slope: whether the moving average of past estimates serves as a control variate.
+        slope: whether the moving average of past estimates serves as a control variate. Directions
+            of one's own need E[ε εᵀ] = I for it, or the estimates are biased.
         learning_rate_schedule: factor on the step size in each generation.
         stdev_schedule: factor on σ in each generation.
     """
@@ -89,17 +97,21 @@ class GradientSensing:
         stdev_schedule: Schedule | None = None,
     ) -> None:
         """Check the arguments and make the optimizer."""
-        check_choice("ranking_method", ranking_method, tuple(RANKING_METHODS))
-        check_choice("optimizer", optimizer, OPTIMIZERS)
-        check_choice("top_rule", top_rule, tuple(TOP_RULES))
+        _check_names(optimizer, ranking_method, top_rule)
         _check_numbers(stdev_init, center_learning_rate, weight_decay)
+        check_schedule_argument("learning_rate_schedule", learning_rate_schedule)
+        check_schedule_argument("stdev_schedule", stdev_schedule)
+        resolve_directions(directions)
         self._estimator = resolve_estimator(estimator)
-        self._directions = resolve_directions(directions)
+        _check_slope(slope, self._estimator)
+        self._directions = directions
+        self._optimizer_name = optimizer
         self.center, self._generator = center, generator
         self._num_directions = _count_directions(popsize, self._estimator)
         self._num_top, self._top_rule = num_top, top_rule
-        _check_top(num_top, self._num_directions, self._estimator, slope)
-        self._stdev_init, self._step_size_init = float(stdev_init), float(center_learning_rate)
+        _check_top(num_top, top_rule, self._num_directions, self._estimator, slope)
+        self.stdev = self._stdev_init = float(stdev_init)
+        self._step_size = self._step_size_init = float(center_learning_rate)
         self._weight_decay = float(weight_decay)
         self._shape_fitnesses = RANKING_METHODS[ranking_method]
         self._slope = SlopeVariate(len(center)) if slope else None
@@ -107,10 +119,8 @@ class GradientSensing:
         self._optimizer = get_optimizer_class(optimizer, optimizer_config)(
             stepsize=self._step_size_init, solution_length=len(center), dtype=center.dtype
         )
-        self._step_size = self._step_size_init
-        self.stdev = self._stdev_init
         self.perturbation: Perturbation | None = None
-        self._noise = torch.empty(0)
+        self._only_block: Tensor | None = None
         self.update_norm = 0.0
 
     @property
@@ -118,10 +128,19 @@ class GradientSensing:
         """Whether :meth:`tell` needs the fitness of the centre."""
         return self._estimator.needs_center
 
-    def ask(self, generation: int) -> Tensor:
-        """Return the candidates of a generation, (popsize, d); pairs θ + σε, θ − σε in turn."""
+    def kind(self) -> dict[str, Any]:
+        """Return what a state of this object depends on."""
+        return {"optimizer": self._optimizer_name, "slope": self._slope is not None}
+
+    def ask(self, generation: int, out: Tensor) -> None:
+        """Write the candidates of a generation into ``out`` (popsize, d), pairs in turn.
+
+        Directions are drawn block by block, and again in :meth:`tell` unless they are one block:
+        there is never more than one of them in memory.
+        """
         self.stdev = self._stdev_init * self._factor("stdev", generation)
         self._step_size = self._step_size_init * self._factor("learning_rate", generation)
+        check_weight_decay(self._weight_decay, self._step_size)
         self.perturbation = Perturbation(
             self.center,
             self.stdev,
@@ -130,37 +149,48 @@ class GradientSensing:
             self._num_directions,
             self._estimator.mirrored,
         )
-        self._noise = self.perturbation.noise()
-        if self._noise.shape != (self._num_directions, len(self.center)):
-            raise StructuredLayersError(
-                f"directions must return shape ({self._num_directions}, {len(self.center)}), got "
-                f"{tuple(self._noise.shape)}"
-            )
-        return self.perturbation.rows(0, len(self.perturbation), noise=self._noise)
+        self._only_block = self.perturbation.write(out)
 
     def _factor(self, name: str, generation: int) -> float:
         schedule = self._schedules[name]
-        factor = 1.0 if schedule is None else float(schedule(generation))
+        factor = 1.0 if schedule is None else schedule(generation)
+        try:
+            factor, given = float(factor), factor
+        except (TypeError, ValueError):
+            factor, given = math.nan, factor
         if not 0 < factor < math.inf:
             raise StructuredLayersError(
-                f"the schedule of {name} must return positive factors, got {factor} for generation "
-                f"{generation}"
+                f"the schedule of {name} must return positive factors, got {given!r} for "
+                f"generation {generation}"
             )
         return factor
 
     def tell(self, fitnesses: Tensor, center_fitness: Tensor | None) -> None:
         """Step along the gradient that the candidates' fitnesses (popsize,) give."""
-        noise = self._noise
+        top = None
         if self._num_top is not None:
             top = top_directions(fitnesses[0::2], fitnesses[1::2], self._num_top, self._top_rule)
-            noise = noise[top]
             fitnesses = torch.stack([fitnesses[2 * top], fitnesses[2 * top + 1]], dim=1).flatten()
         utilities, center_utility = self._shape(fitnesses, center_fitness)
         slope = None if self._slope is None else self._slope.slope()
-        gradient = self._estimator(utilities, center_utility, noise, self.stdev, slope=slope)
+        gradient = self._estimator(
+            utilities, center_utility, self._blocks(top), self.stdev, slope=slope
+        )
+        self._only_block = None
+        gradient = _checked(gradient, self.center)
         if self._slope is not None:
             self._slope.observe(gradient)
         self._update(gradient)
+
+    def _blocks(self, top: Tensor | None) -> Iterator[Tensor]:
+        """Yield the generation's directions block by block, of all pairs or of the top ones."""
+        if self.perturbation is None:
+            raise StructuredLayersError("ask for candidates before telling their fitnesses")
+        only, start = self._only_block, 0
+        for block in self.perturbation.blocks() if only is None else [only]:
+            stop = start + len(block)
+            yield block if top is None else block[top[(top >= start) & (top < stop)] - start]
+            start = stop
 
     def _shape(self, fitnesses: Tensor, center: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Shape the fitnesses, together with the centre's where the estimator compares with it."""
@@ -175,6 +205,11 @@ class GradientSensing:
         if bool(gradient.any()):  # ClipUp divides by the norm
             set_step_size(self._optimizer, self._step_size)
             self.center = self.center + self._optimizer.ascent(gradient)
+        if not bool(self.center.isfinite().all()):
+            raise EvaluationError(
+                "a step leads to weights that are not finite; take smaller fitnesses, a smaller "
+                "center_learning_rate or another ranking_method"
+            )
         self.update_norm = float((self.center - before).norm())
 
     def state_dict(self) -> dict[str, Any]:
@@ -182,6 +217,8 @@ class GradientSensing:
         state: dict[str, Any] = {
             "center": self.center,
             "optimizer": optimizer_state_dict(self._optimizer),
+            "stdev": self.stdev,
+            "update_norm": self.update_norm,
         }
         if self._slope is not None:
             state["slope"] = self._slope.state_dict()
@@ -192,7 +229,9 @@ class GradientSensing:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from what :meth:`state_dict` returned."""
-        self.center = state["center"].clone()
+        self.center, self._only_block = state["center"].clone(), None
+        self.stdev = float(state.get("stdev", self._stdev_init))
+        self.update_norm = float(state.get("update_norm", 0.0))
         load_optimizer_state_dict(self._optimizer, state["optimizer"])
         if self._slope is not None:
             self._slope.load_state_dict(state["slope"])
@@ -201,20 +240,43 @@ class GradientSensing:
                 schedule.load_state_dict(state[f"{name}_schedule"])
 
 
-def check_choice(name: str, value: str, known: tuple[str, ...]) -> None:
-    """Raise StructuredLayersError unless ``value`` is one of the known names."""
-    if value not in known:
-        raise StructuredLayersError(f"{name} must be one of {', '.join(known)}, got {value!r}")
+def _checked(gradient: Tensor, center: Tensor) -> Tensor:
+    """Return the gradient, of the centre's dtype, or raise unless it can be followed."""
+    if not isinstance(gradient, Tensor) or gradient.shape != center.shape:
+        got = tuple(gradient.shape) if isinstance(gradient, Tensor) else repr(gradient)
+        raise StructuredLayersError(
+            f"the estimator must return a tensor of shape ({len(center)},), got {got}"
+        )
+    gradient = gradient.to(center.dtype)
+    broken = int((~gradient.isfinite()).sum())
+    if broken:
+        raise EvaluationError(
+            f"the estimate of the gradient is not finite in {broken} of {len(center)} entries; "
+            f"take smaller fitnesses, another ranking_method or, if it is your own, mend the "
+            f"estimator"
+        )
+    return gradient
+
+
+def _check_names(optimizer: str, ranking_method: str, top_rule: str) -> None:
+    check_choice("optimizer", optimizer, OPTIMIZERS)
+    check_choice("ranking_method", ranking_method, tuple(RANKING_METHODS))
+    check_choice("top_rule", top_rule, tuple(TOP_RULES))
 
 
 def _check_numbers(stdev: float, learning_rate: float, weight_decay: float) -> None:
-    if not 0 < stdev < math.inf or not 0 < learning_rate < math.inf:
+    check_positive("stdev_init", stdev)
+    check_positive("center_learning_rate", learning_rate)
+    check_weight_decay(weight_decay, learning_rate)
+
+
+def _check_slope(slope: bool, estimator: Estimator) -> None:
+    if not isinstance(slope, bool):
+        raise StructuredLayersError(f"slope must be True or False, got {slope!r}")
+    if slope and not estimator.takes_slope():
         raise StructuredLayersError(
-            f"stdev_init and center_learning_rate must be positive, got {stdev} and {learning_rate}"
-        )
-    if not 0 <= weight_decay * learning_rate < 1:
-        raise StructuredLayersError(
-            f"weight_decay must be at least 0 and below 1/center_learning_rate, got {weight_decay}"
+            f"slope=True needs an estimator with the keyword slope, which {estimator.function!r} "
+            f"has not; subtract σ aᵀε_i from the values and add a, or take slope=False"
         )
 
 
@@ -226,15 +288,18 @@ def _count_directions(popsize: int, estimator: Estimator) -> int:
     return popsize // 2 if estimator.mirrored else popsize
 
 
-def _check_top(num_top: int | None, num_directions: int, estimator: Estimator, slope: bool) -> None:
+def _check_top(
+    num_top: int | None, top_rule: str, num_directions: int, estimator: Estimator, slope: bool
+) -> None:
     if num_top is None:
+        if top_rule != "max":
+            raise StructuredLayersError(
+                f"top_rule={top_rule!r} chooses among pairs; say with num_top how many to take"
+            )
         return
     if not estimator.mirrored or slope:
         raise StructuredLayersError(
             "num_top chooses among antithetic pairs, and the chosen ones have no known mean that a "
             "slope could use; take estimator='antithetic' and slope=False with it"
         )
-    if not 1 <= num_top <= num_directions:
-        raise StructuredLayersError(
-            f"num_top must be between 1 and {num_directions}, the number of pairs, got {num_top}"
-        )
+    check_integer("num_top", num_top, 1, num_directions, ", the number of pairs")

@@ -27,8 +27,10 @@ def std(fitnesses: Tensor) -> Tensor:
     Reference:
         Mania, Guy, Recht, 2018 (arXiv 1803.07055), Algorithm 1: the update is divided by σ_R.
     """
-    deviation = fitnesses.std(correction=0)
-    return fitnesses / deviation if deviation > 0 else torch.zeros_like(fitnesses)
+    if bool((fitnesses == fitnesses[0]).all()):  # rounding would leave them a deviation
+        return torch.zeros_like(fitnesses)
+    exact = fitnesses.double()  # in single precision the sum of large numbers overflows
+    return (exact / exact.std(correction=0)).to(fitnesses.dtype)
 
 
 RANKING_METHODS: dict[str, Callable[[Tensor], Tensor]] = {

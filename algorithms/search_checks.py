@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from numbers import Integral
+import copy
+from typing import Any
 
 import torch
-from evotorch import Problem
+from evotorch import Problem, SolutionBatch
 from torch import Tensor
 
 from structured_layers.errors import EvaluationError, StructuredLayersError
@@ -13,6 +14,8 @@ from structured_layers.errors import EvaluationError, StructuredLayersError
 
 def check_problem(problem: Problem) -> None:
     """Raise unless there is one objective of real numbers without bounds."""
+    if not isinstance(problem, Problem):
+        raise StructuredLayersError(f"problem must be an EvoTorch Problem, got {problem!r}")
     problem.ensure_single_objective()
     dtype = problem.dtype
     if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
@@ -26,14 +29,6 @@ def check_problem(problem: Problem) -> None:
         )
 
 
-def check_counts(popsize: int, num_center: int) -> None:
-    """Raise unless a generation can have these sizes."""
-    if not isinstance(popsize, Integral) or popsize < 2:
-        raise StructuredLayersError(f"popsize must be an integer of at least 2, got {popsize}")
-    if num_center < 0:
-        raise StructuredLayersError(f"num_center_evaluations must be at least 0, got {num_center}")
-
-
 def check_fitnesses(evals: Tensor) -> None:
     """Raise unless every fitness is finite."""
     broken = ~evals.isfinite()
@@ -44,3 +39,37 @@ def check_fitnesses(evals: Tensor) -> None:
             f"{float(evals[first])} of candidate {first}; return a large finite number for "
             f"candidates that fail"
         )
+
+
+class CheckedBatch(SolutionBatch):
+    """A batch that refuses to name the best of fitnesses that are not all finite.
+
+    EvoTorch's problems ask for it right after an evaluation, before they keep records of the best
+    and the worst solution: NaN would leave them with none, and an infinite one stay for good.
+    """
+
+    def argbest(self, obj_index: int | None = None) -> Tensor:
+        """Return the best solution's number, or raise EvaluationError."""
+        # a plain tensor: EvoTorch hands out read-only ones
+        check_fitnesses(self.evals[:, obj_index or 0].as_subclass(Tensor))
+        best: Tensor = super().argbest(obj_index)
+        return best
+
+
+_RECORDS = ("_best", "_worst", "_best_evals", "_worst_evals", "_after_eval_status")
+
+
+def problem_records(problem: Problem) -> dict[str, Any]:
+    """Return a copy of what an EvoTorch problem remembers of its evaluations."""
+    # the lists and tensors change in place, the solutions in them do not
+    return {
+        name: value.clone() if isinstance(value := getattr(problem, name), Tensor)
+        else copy.copy(value)
+        for name in _RECORDS
+    }  # fmt: skip
+
+
+def restore_problem_records(problem: Problem, records: dict[str, Any]) -> None:
+    """Put back what :func:`problem_records` returned."""
+    for name, value in records.items():
+        setattr(problem, name, value)

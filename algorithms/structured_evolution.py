@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from evotorch import Problem
-from torch import Tensor, nn
+from torch import nn
 
 from structured_layers.errors import StructuredLayersError
 from structured_layers.layers import ToeplitzLinear
 from structured_layers.networks import mlp
 
+from .argument_checks import Center, check_choice
 from .evolution_strategy import ES
-from .gradient_sensing import check_choice
 
 VARIANTS = ("STST", "STUN", "UNUN")
 STRUCTURED_DIRECTIONS = ("orthogonal", "hadamard")
@@ -99,7 +99,7 @@ class StructuredEvolution(ES):
         popsize: perturbed candidates per generation.
         center_init: θ at the start; None draws it as the problem draws solutions.
         num_center_evaluations: evaluations of θ per generation.
-        seed: of the search's own generator; None draws one.
+        seed: of the search's own generator; None draws one from the problem's generator.
 
     Reference:
         Choromanski et al., Structured Evolution with Compact Architectures for Scalable Policy
@@ -114,7 +114,7 @@ class StructuredEvolution(ES):
         directions: str = "orthogonal",
         estimator: str = "antithetic",
         popsize: int = 100,
-        center_init: Tensor | None = None,
+        center_init: Center | None = None,
         num_center_evaluations: int = 0,
         seed: int | None = None,
     ) -> None:

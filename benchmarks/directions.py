@@ -3,9 +3,11 @@
     python benchmarks/directions.py
 
 Draws 256 directions of each kind in dimensions from 1e2 to 1e6, block by block as
-direction_blocks yields them, on one CPU core: times side by side, peak memory in a process of its
-own (on Linux). Orthogonal directions need their whole block in double precision, several times
-over, and are drawn up to dimension 1e5. Writes benchmarks/results/directions.json.
+direction_blocks yields them and as a search draws them, on one CPU core: times side by side, peak
+memory in a process of its own (on Linux). It is the drawing alone: a generation of a search holds
+its candidates too, and draws more than one block twice. Orthogonal directions need their whole
+block in double precision, several times over, and are drawn up to dimension 1e5. Writes
+benchmarks/results/directions.json.
 """
 
 from __future__ import annotations

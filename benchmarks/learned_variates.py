@@ -49,7 +49,7 @@ def _compare(estimator: str, directions: str, learned: dict[str, Any]) -> dict[s
     row = {
         "control_variate": next(iter(learned)) if "slope" in learned else "mean baseline",
         "where": f"{estimator}, {directions}, bowl in {DIMENSION} dimensions",
-        **_ratio(without, with_it),
+        **ratio_of_means(without, with_it),
     }
     print(row)
     return row
@@ -144,23 +144,32 @@ def _structure_row(name: str, make: Any, generations: int, episode_length: int) 
     )
     search.run(generations)
     half = generations // 2  # the first half is for learning
-    raw, rest = (torch.cat(kept[half:]).double() ** 2 for kept in (baseline.raw, baseline.rest))
+    # pairs of a generation share what the baseline has learned: a generation is one observation
+    raw, rest = (
+        (torch.stack(kept[half:]).double() ** 2).mean(dim=1)
+        for kept in (baseline.raw, baseline.rest)
+    )
     row = {
         "control_variate": "structure baseline",
         "where": f"Swimmer-v5, {episode_length} steps, 8 colours, {name}",
-        **_ratio(raw, rest),
+        **ratio_of_means(raw, rest),
     }
     print(row)
     return row
 
 
-def _ratio(without: Tensor, with_it: Tensor) -> dict[str, float]:
-    """Return both means, the second over the first, and the ratio's standard error."""
+def ratio_of_means(without: Tensor, with_it: Tensor) -> dict[str, float]:
+    """Return both means, the second over the first, and the ratio's standard error.
+
+    The two are pairs, one of each generation, and depend on each other. To first order the ratio r
+    of their means deviates by the mean of (y − r x) over the mean of x.
+    """
     ratio = float(with_it.mean() / without.mean())
-    relative = [float(x.std() / x.mean()) / math.sqrt(len(x)) for x in (without, with_it)]
+    deviations = with_it - ratio * without
+    error = float(deviations.std() / without.mean()) / math.sqrt(len(without))
     return {
         "without": float(without.mean()),
         "with": float(with_it.mean()),
         "ratio": ratio,
-        "ratio_error": ratio * math.hypot(*relative),
+        "ratio_error": error,
     }

@@ -27,6 +27,8 @@ from markdown_tables import table
 from rollout_tables import goals_section
 from sb3_pages import Parts, how_small_parts, pictures, readme_parts
 from scaling_tables import scaling_table
+from search_records import GROUP
+from search_tables import search_parts
 from sensing_tables import sensing_tables
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -80,6 +82,9 @@ def outdated_files(root: Path) -> dict[Path, bytes]:
         docs / "layers" / "speed.md": {"": limits},
         docs / "gradient_sensing.md": {"": sensing},
         docs / "simulation.md": {"": scaling},
+        docs / "search_results.md": search_parts(
+            read_records(results / GROUP), read_measurement(results / "ars_settings.json")
+        ),
     }
     files = {path: replace_marked(path, parts) for path, parts in wanted.items()}
     files |= {docs / "assets" / name: data for name, data in pictures(results).items()}

@@ -4,7 +4,8 @@
 
 A record holds the command, the commit, versions, the machine, the seed, steps, wall time, the
 curve, the trained policy and its return over 100 fresh episodes. A run that was interrupted goes on
-when the same line is given again.
+when the same line is given again. With ``--group searches`` the record goes into that folder of
+benchmarks/results/, without pictures.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ def main() -> int:
     """Train, evaluate and write the record."""
     parser = argparse.ArgumentParser(description="Train a policy and keep it as a record.")
     parser.add_argument("name", help="folder of the record under benchmarks/results/")
+    parser.add_argument("--group", help="folder between these two, whose records have no pictures")
     parser.add_argument("command", nargs=argparse.REMAINDER, help="-- train ENV …")
     args = parser.parse_args()
     command = args.command[1:] if args.command[:1] == ["--"] else args.command
@@ -46,12 +48,13 @@ def main() -> int:
         write_json(start_file, describe_origin(" ".join(["structured-layers", *command])))
         code = structured_layers([*command, "--out", str(run)])
     if code == 0:
-        write_record(RESULTS / args.name, run, json.loads(start_file.read_text()))
+        folder = RESULTS / (args.group or "") / args.name
+        write_record(folder, run, json.loads(start_file.read_text()), pictures=not args.group)
         start_file.unlink()
     return code
 
 
-def write_record(folder: Path, run: Path, start: dict[str, Any]) -> None:
+def write_record(folder: Path, run: Path, start: dict[str, Any], *, pictures: bool) -> None:
     """Evaluate a finished run and write its record."""
     policy = load_policy(run)
     returns = evaluate_policy(policy, num_episodes=NUM_EPISODES)
@@ -62,7 +65,7 @@ def write_record(folder: Path, run: Path, start: dict[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(run / "progress.csv", folder / "progress.csv")
     policy.save(folder / "policy")
-    for picture in (run / "report").glob("*.png"):
+    for picture in (run / "report").glob("*.png") if pictures else ():
         shutil.copy(picture, folder / picture.name)
     record = {
         **start,

@@ -22,8 +22,10 @@ import numpy as np
 from machine import RESULTS, ROOT
 from numpy.typing import NDArray
 
+from structured_layers.integrations.evotorch.presets import Preset, preset_settings
 from structured_layers.plots.figure import new_figure, save_figure
 
+GROUP = "searches"  # folder of these records under benchmarks/results/
 PRESETS = ("stst", "stst-hadamard", "stun", "unun")
 COMPARED = ("Swimmer-v5", "HalfCheetah-v5")
 OTHERS = (
@@ -37,7 +39,7 @@ OTHERS = (
     "Pendulum-v1",
 )
 POPSIZE, CENTERS = 40, 2
-SWIMMER_STEPS = 1_500_000  # 500 pairs of 1,000 steps, and the evaluations of the center
+EPISODES = 1_000  # of the training of ARS on Swimmer, evaluations of the center not counted
 
 
 class Planned(NamedTuple):
@@ -51,7 +53,7 @@ def planned_runs(actors: int) -> list[Planned]:
     """Return all runs in the order of their importance."""
     runs = []
     for seed in range(5):
-        runs.append(_ars("Swimmer-v5", "ars-v1", seed, SWIMMER_STEPS, 0))
+        runs.append(_ars("Swimmer-v5", "ars-v1", seed, _swimmer_steps("ars-v1"), 0))
     for seed in range(3):
         runs.append(_ars("HalfCheetah-v5", "ars-v2-t", seed, 5_000_000, actors))
     for env in COMPARED:
@@ -59,11 +61,17 @@ def planned_runs(actors: int) -> list[Planned]:
             for seed in range(3):
                 runs.append(_evolution(env, preset, seed, 10_000_000, actors))
     for seed in range(5):
-        runs.append(_ars("Swimmer-v5", "ars-v2", seed, SWIMMER_STEPS, 0))
+        runs.append(_ars("Swimmer-v5", "ars-v2", seed, _swimmer_steps("ars-v2"), 0))
     for env in OTHERS:
         for preset in ("stst", "stun", "unun"):
             runs.append(_evolution(env, preset, 0, 2_000_000, actors))
     return runs
+
+
+def _swimmer_steps(preset: Preset) -> int:
+    """Return the steps of the training episodes and of one episode of the center a generation."""
+    popsize = preset_settings(preset, "Swimmer-v5")["popsize"]
+    return 1_000 * EPISODES * (popsize + 1) // popsize
 
 
 def _ars(env: str, preset: str, seed: int, steps: int, actors: int) -> Planned:
@@ -98,10 +106,11 @@ def main() -> int:
     for run in planned_runs(args.num_actors):
         if args.only not in run.name:
             continue
-        command = [sys.executable, "benchmarks/record_run.py", run.name, "--", *run.command]
+        script = ["benchmarks/record_run.py", "--group", GROUP, run.name]
+        command = [sys.executable, *script, "--", *run.command]
         if args.list:
             print(" ".join(["python", *command[1:]]))
-        elif not (RESULTS / run.name / "record.json").exists():
+        elif not (RESULTS / GROUP / run.name / "record.json").exists():
             code = subprocess.run(command, cwd=ROOT).returncode
             if code:
                 return code
@@ -114,7 +123,7 @@ def draw(env: str) -> None:
     axes = figure.add_subplot()
     short = env.partition("-v")[0].lower()
     for number, preset in enumerate(PRESETS):
-        files = sorted(RESULTS.glob(f"{short}-{preset}-seed*/progress.csv"))
+        files = sorted((RESULTS / GROUP).glob(f"{short}-{preset}-seed*/progress.csv"))
         if not files:
             continue
         steps, mean, deviation = curve(files)

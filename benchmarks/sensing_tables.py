@@ -29,8 +29,9 @@ def cost_table(record: Record) -> list[str]:
         for dimension in dict.fromkeys(row["dimension"] for row in record["rows"])
     ]
     return [
-        f"Time of {record['num_directions']} directions and what drawing them adds to the peak "
-        f"memory, on one core:",
+        f"Time of drawing {record['num_directions']} directions block by block, none of them kept, "
+        f"and what that adds to the peak memory, on one core (a search holds its candidates "
+        f"besides):",
         "",
         *table(("dimension", *kinds), rows),
         f"`{record['command']}`, {record['machine']}",

@@ -1,6 +1,7 @@
 """Comparing the folders of runs."""
 
 import csv
+import json
 
 import torch
 
@@ -12,6 +13,23 @@ def snapshot(folder):
     """The bytes of every file below a folder, by name."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+# The settings that a run of version 1 wrote down.
+OLD_SETTINGS = (
+    "env", "structure", "hidden", "num_colors", "num_edges", "controller",
+    "controller_population", "output_bias", "total_steps", "seed", "popsize",
+    "center_evaluations", "stdev", "learning_rate", "optimizer", "ranking_method",
+    "observation_normalization", "num_episodes",
+)  # fmt: skip
+
+
+def make_old(folder):
+    """Turn a run's settings into those of version 1."""
+    path = folder / "config.json"
+    data = json.loads(path.read_text())
+    config = {name: data["config"][name] for name in OLD_SETTINGS}
+    path.write_text(json.dumps({**data, "version": 1, "config": config}))
 
 
 def assert_same_run(one, other):

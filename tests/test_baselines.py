@@ -167,6 +167,35 @@ def test_a_slope_that_foretells_nothing_is_not_followed() -> None:
     assert sum(lengths[100:]) / 300 < 0.25 * typical
 
 
+@pytest.mark.parametrize(("seen", "factor"), [([1.0, 2.0], 1.0), ([1.0, -2.0], 0.0)])
+def test_a_slope_is_at_most_the_average_and_never_against_it(
+    seen: list[float], factor: float
+) -> None:
+    """Gradients that grew, or turned round, would have been foretold best by 20 or -20 averages."""
+    variate, average = SlopeVariate(3), torch.zeros(3, dtype=torch.float64)
+    for value in seen:
+        variate.observe(torch.full((3,), value))
+        average = 0.9 * average + 0.1 * value
+    torch.testing.assert_close(variate.slope(), factor * average)
+
+
+def test_the_mean_is_of_what_the_structures_effects_leave() -> None:
+    """Only good structures come for long, then only bad ones: the mean must not follow them."""
+    baseline, generator = StructureBaseline(SPACE, rate=0.3), torch.Generator().manual_seed(0)
+
+    def truth(decisions: Tensor) -> Tensor:
+        return EFFECTS[torch.arange(12), decisions].sum(dim=1).double() + 7
+
+    for _ in range(300):
+        decisions = SPACE.sample(20, generator)
+        baseline.observe(decisions, truth(decisions))
+    good = EFFECTS.argmax(dim=1).expand(20, -1)
+    baseline.observe(good, truth(good))
+    decisions = SPACE.sample(100, generator)
+    error = (baseline.predict(100, decisions) - truth(decisions)).mean()
+    assert abs(float(error)) < 0.1 * float(truth(good)[0] - truth(decisions).mean())
+
+
 @pytest.mark.parametrize(
     "make", [MeanBaseline, lambda: StructureBaseline(SPACE)], ids=["mean", "structure"]
 )

@@ -10,9 +10,10 @@ import sys
 
 import numpy as np
 import pytest
-from run_folders import assert_same_run, snapshot
+from run_folders import assert_same_run, make_old, snapshot
 
 from structured_layers import load_policy
+from structured_layers.algorithms.augmented_random_search import ARS_SETTINGS
 from structured_layers.integrations.cli import main
 from structured_layers.integrations.cli.session import StopRequest
 from structured_layers.integrations.cli.train import Train
@@ -176,10 +177,10 @@ def test_every_way_of_sensing_trains(options, capsys):
             {
                 "structure": "dense",
                 "hidden": [],
-                "popsize": 2,
+                "popsize": 8,
                 "num_top": None,
-                "stdev": 0.01,
-                "learning_rate": pytest.approx(4e-4),
+                "stdev": 0.1,
+                "learning_rate": pytest.approx(2 * 0.1 * 0.08),
                 "optimizer": "sgd",
                 "ranking_method": "std",
                 "observation_normalization": False,
@@ -213,16 +214,107 @@ def test_presets_are_the_published_settings(preset, expected):
     assert {name: config[name] for name in expected} == expected
 
 
+# ARS V2-t: N, b, α and ν as published.
+PUBLISHED = {
+    "Swimmer": (1, 1, 0.02, 0.01),
+    "Hopper": (8, 4, 0.01, 0.025),
+    "HalfCheetah": (32, 4, 0.02, 0.03),
+    "Walker2d": (40, 30, 0.03, 0.025),
+    "Ant": (60, 20, 0.015, 0.025),
+    "Humanoid": (230, 230, 0.02, 0.0075),
+}
+
+
+@pytest.mark.parametrize("env", PUBLISHED)
+def test_ars_takes_the_published_numbers_of_an_environment(env):
+    config = Train(env=f"{env}-v5", preset="ars-v2-t")._config()
+    pairs, top, alpha, noise = PUBLISHED[env]
+    assert (config.popsize, config.num_top, config.stdev) == (2 * pairs, top, noise)
+    assert config.learning_rate == pytest.approx(2 * noise * alpha)
+    assert ARS_SETTINGS.keys() == PUBLISHED.keys()
+
+
 def test_options_come_before_a_preset_and_its_folder_has_its_name(capsys, tmp_path):
     output_of(
         capsys, "train", DRIFT, "--preset", "ars-v2-t", "--popsize", "4", "--num-top", "1",
-        "--stdev", "0.2", "--total-steps", "300",
+        "--stdev", "0.2", "--no-zero-init", "--hidden", "3", "--total-steps", "300",
     )  # fmt: skip
     (folder,) = (tmp_path / "runs").iterdir()
     assert folder.name == "drift_envs-Drift-v0-ars-v2-t-0"
     config = json.loads((folder / "config.json").read_text())["config"]
     assert (config["popsize"], config["num_top"], config["stdev"]) == (4, 1, 0.2)
-    assert config["learning_rate"] == pytest.approx(2 * 0.02 * 0.03)
+    assert (config["zero_init"], config["hidden"]) == (False, [3])
+
+
+@pytest.mark.parametrize("rate", [None, 0.5])
+@pytest.mark.parametrize("stdev", [None, 0.2])
+def test_the_learning_rate_of_ars_is_its_step_size(rate, stdev):
+    """α as published, whatever the noise ν is: ES has to take 2να."""
+    config = Train(DRIFT, preset="ars-v2-t", learning_rate=rate, stdev=stdev)._config()
+    assert config.stdev == (stdev or 0.03)
+    assert config.learning_rate == pytest.approx(2 * config.stdev * (rate or 0.02))
+
+
+def test_ars_follows_no_more_pairs_than_there_are():
+    assert Train("HalfCheetah-v5", preset="ars-v2-t", popsize=4)._config().num_top == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ["ars-v1", "--observation-normalization"],
+            "--preset ars-v1 stands for --no-observation-normalization, and "
+            "--observation-normalization contradicts it; leave one of the two out",
+        ),
+        (["ars-v2", "--no-observation-normalization"], "stands for --observation-normalization"),
+        (["ars-v2-t", "--alive-bonus"], "stands for --no-alive-bonus, and --alive-bonus"),
+        (["ars-v1", "--num-top", "1"], "stands for no --num-top, and --num-top 1 contradicts"),
+        (["ars-v2", "--num-top", "1"], "stands for no --num-top"),
+        (["ars-v1", "--optimizer", "adam"], "stands for --optimizer sgd, and --optimizer adam"),
+        (["ars-v1", "--ranking-method", "raw"], "stands for --ranking-method std"),
+        (["ars-v1", "--estimator", "forward"], "stands for --estimator antithetic"),
+        (["ars-v1", "--directions", "hadamard"], "stands for --directions gaussian"),
+        (["ars-v2-t", "--top-rule", "difference"], "stands for --top-rule max"),
+        (["ars-v1", "--baseline", "mean"], "stands for no --baseline"),
+        (["ars-v1", "--slope"], "stands for --no-slope, and --slope"),
+        (["ars-v1", "--weight-decay", "0.1"], "stands for --weight-decay 0.0"),
+        (["ars-v1", "--stdev-schedule", "linear"], "stands for --stdev-schedule constant"),
+        (["ars-v1", "--learning-rate", "0"], "learning_rate must be a positive, finite number"),
+        (["ars-v1", "--stdev", "-0.1"], "stdev must be a positive, finite number"),
+        (["stst", "--no-alive-bonus"], "stands for --alive-bonus, and --no-alive-bonus"),
+        (["stun", "--observation-normalization"], "stands for --no-observation-normalization"),
+        (["stst", "--directions", "hadamard"], "stands for --directions orthogonal"),
+        (["unun", "--structure", "toeplitz"], "stands for --structure dense"),
+        (["stst", "--num-top", "3"], "stands for no --num-top"),
+        (["stst", "--optimizer", "cmaes"], "stands for --optimizer adam"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_options_that_make_another_search_of_a_preset_are_refused(
+    options, message, capsys, tmp_path
+):
+    assert message in error_of(capsys, "train", DRIFT, "--preset", *options)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["ars-v1", "--no-observation-normalization"], {"observation_normalization": False}),
+        (["stst", "--zero-init"], {"zero_init": True}),
+        (["stst", "--estimator", "forward"], {"estimator": "forward"}),
+        (["stst", "--learning-rate", "0.5"], {"learning_rate": 0.5}),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_options_that_leave_a_preset_what_it_is_are_taken(options, expected, capsys, tmp_path):
+    output_of(
+        capsys, "train", DRIFT, "--preset", *options, "--out", "run", "--popsize", "4",
+        "--total-steps", "100",
+    )  # fmt: skip
+    config = json.loads((tmp_path / "run" / "config.json").read_text())["config"]
+    assert {name: config[name] for name in expected} == expected
 
 
 @pytest.mark.parametrize("structure", ["dense", "toeplitz", "circulant", "chromatic", "edges"])
@@ -253,9 +345,13 @@ def test_every_structure_with_every_depth(structure, hidden, capsys):
         ([DRIFT, "--controller-population", "0"], "population_size must be at least 2, got 0"),
         ([DRIFT, "--popsize", "5"], "popsize must be an even number"),
         ([DRIFT, "--popsize", "0"], "popsize must be an integer of at least 2"),
-        ([DRIFT, "--num-top", "51"], "num_top must be between 1 and 50"),
+        ([DRIFT, "--num-top", "51"], "num_top must be an integer from 1 to 50"),
         ([DRIFT, "--estimator", "vanilla", "--num-top", "2"], "antithetic"),
         ([DRIFT, "--baseline", "structure", "--structure", "dense"], "chromatic or edges"),
+        ([DRIFT, "--baseline", "mean"], "dense, toeplitz or circulant.* take baseline structure"),
+        ([DRIFT, "--top-rule", "difference"], "top_rule difference goes with num_top"),
+        ([DRIFT, "--learning-rate-final", "0.5"], "goes with learning_rate_schedule linear"),
+        ([DRIFT, "--stdev-final", "0.5"], "goes with stdev_schedule linear"),
         ([DRIFT, "--optimizer", "cmaes", "--directions", "hadamard"], "got directions too"),
         ([DRIFT, "--stdev-final", "0"], "final factor must be positive"),
         ([DRIFT, "--weight-decay", "-1"], "weight_decay must be at least 0"),
@@ -348,6 +444,18 @@ def test_damaged_files(name, content, command, message, capsys, tmp_path):
     before = snapshot(tmp_path)
     assert re.search(message, error_of(capsys, command, "run"))
     assert snapshot(tmp_path).keys() == before.keys()
+
+
+def test_a_run_of_an_earlier_version_is_reported_and_not_resumed(capsys, tmp_path):
+    output_of(capsys, "train", DRIFT, *TINY, "--structure", "toeplitz", "--out", "run")
+    make_old(tmp_path / "run")
+    before = snapshot(tmp_path)
+    message = error_of(capsys, "resume", "run")
+    assert "run was made by an earlier structured-layers: its settings have version 1" in message
+    assert "resume it with the version that made it, or train anew" in message
+    assert snapshot(tmp_path) == before
+    assert "over 20 episodes" in output_of(capsys, "evaluate", "run")
+    assert "toeplitz" in output_of(capsys, "report", "run")
 
 
 @pytest.mark.parametrize(

@@ -96,9 +96,10 @@ def test_the_seed_determines_the_search() -> None:
     ("options", "message"),
     [
         ({"directions": "hadamard", "slope": True}, "there is no directions, slope; only stdev"),
-        ({"stdev_init": 0.0}, "stdev_init must be positive, got 0.0"),
-        ({"stdev_init": math.nan}, "stdev_init must be positive, got nan"),
+        ({"stdev_init": 0.0}, "stdev_init must be a positive.*, got 0.0"),
+        ({"stdev_init": math.nan}, "stdev_init must be a positive.*, got nan"),
         ({"popsize": 1}, "at least 2, got 1"),
+        ({"popsize": 3}, "popsize must be an integer of at least 4, got 3"),
     ],
 )
 def test_bad_arguments(options: dict, message: str) -> None:

@@ -1,13 +1,16 @@
 """The methods of the Moré–Wild benchmark keep their budget and find better points."""
 
+import math
+
 import pytest
 import torch
 
-from benchmarks.dfo.chosen_steps import STEP_RULE
-from benchmarks.dfo.evotorch_searches import MoreWildProblem
+from benchmarks.dfo.chosen_steps import STEP_RULE, StepRule
+from benchmarks.dfo.evotorch_searches import SEARCHES, MoreWildProblem
+from benchmarks.dfo.gradient_sensing import descend
 from benchmarks.dfo.methods import METHODS, SENSING, chosen_steps, run_method
 from benchmarks.dfo.objective import Objective, Trace, budget_of, generator_of
-from benchmarks.dfo.scipy_methods import difference_step
+from benchmarks.dfo.scipy_methods import difference_step, run_scipy
 from benchmarks.dfo.settings import SETTINGS
 from benchmarks.dfo.suite import more_wild_problems
 from structured_layers.algorithms import ES
@@ -15,6 +18,7 @@ from structured_layers.errors import StructuredLayersError
 
 PROBLEMS = more_wild_problems()
 ROSENBROCK = PROBLEMS[6]
+CONSTANT = StepRule(first=0.3, last=0.3, stdev_ratio=1.0)
 
 
 def run(method: str, setting: str, seeds: int = 2, budget: int = 20) -> list[Trace]:
@@ -82,6 +86,49 @@ def central_gradient(objective: Objective) -> torch.Tensor:
 def test_steps_fall_from_the_first_to_the_last() -> None:
     assert STEP_RULE.step_size(0.0) == STEP_RULE.first
     assert STEP_RULE.step_size(1.0) == pytest.approx(STEP_RULE.last)
+
+
+def test_a_step_is_as_long_as_a_direction() -> None:
+    """η√n, whatever the gradient's length: 0.3 · 2 in four variables."""
+    objective, seen = Objective(PROBLEMS[10], "smooth", [torch.Generator()]), []
+
+    def sense(objective, z, directions, stdev):
+        objective(z[:, None])
+        seen.append(z)
+        return torch.tensor([[0.0, 0.0, 7.0, 0.0]]).double()
+
+    descend(objective, sense, SENSING["forward-gaussian"][1], [torch.Generator()], 3, CONSTANT)
+    assert [z.tolist() for z in seen] == [[[0.0, 0.0, -0.6 * k, 0.0]] for k in range(3)]
+
+
+def test_what_is_found_after_the_budget_does_not_count() -> None:
+    objective = Objective(ROSENBROCK, "smooth", [torch.Generator()])
+    minimum = (torch.ones(2).double() - ROSENBROCK.start_point()) / ROSENBROCK.units()
+    objective(torch.stack([0.99 * minimum, minimum])[None])  # one generation of two
+    (within,), (after,) = objective.traces(1), objective.traces(2)
+    assert within.evaluations == [0, 1] and within.values[-1] > 0
+    assert after.evaluations == [0, 1, 2] and after.values[-1] == pytest.approx(0, abs=1e-20)
+
+
+@pytest.mark.filterwarnings("ignore")  # EvoTorch's own
+@pytest.mark.parametrize("number", [10, 50])
+@pytest.mark.parametrize("name", SEARCHES)
+def test_references_start_with_their_stdev_and_population(name: str, number: int) -> None:
+    problem = MoreWildProblem(PROBLEMS[number], "smooth", seed=0)
+    search = SEARCHES[name](problem, 0.25)
+    stdev = search.sigma if name == "cma-es" else search._get_sigma()
+    assert torch.as_tensor(stdev).as_subclass(torch.Tensor).unique().tolist() == [0.25]
+    search.step()
+    n = problem.solution_length  # 4 and 12
+    population = 2 * n if name == "pgpe" else 4 + int(3 * math.log(n))
+    assert problem.objective.num_evaluations == population
+
+
+@pytest.mark.parametrize("setting", ["deterministic-noise", "stochastic"])
+def test_bfgs_starts_again_where_noise_stops_it(setting: str) -> None:
+    objective = Objective(ROSENBROCK, setting, [generator_of("noise")])
+    run_scipy("bfgs", objective, 300)
+    assert objective.num_evaluations == 300
 
 
 def test_noise_widens_finite_differences() -> None:

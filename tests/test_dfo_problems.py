@@ -117,13 +117,20 @@ def test_deterministic_noise_is_the_published_formula() -> None:
     assert float(oscillation(point)) == pytest.approx(expected, rel=1e-12)
 
 
-def test_some_nondifferentiable_problems_cut_at_zero() -> None:
-    for name, cuts in (("brown_almost_linear", True), ("rosenbrock", False)):
-        problem = of_function(name)
-        point = -torch.ones(1, problem.dimension, dtype=torch.float64)
-        value, _ = evaluate(problem, "nondifferentiable", point, draw)
-        cut = problem(point.clamp(min=0)).abs().sum()
-        assert bool(torch.isclose(value, cut)) == cuts
+# The functions whose non-differentiable form Moré and Wild (2009) restrict to x ≥ 0.
+CUT = {"bard", "kowalik_osborne", "jennrich_sampson", "brown_almost_linear", "osborne_1",
+       "osborne_2"}  # fmt: skip
+
+
+@pytest.mark.parametrize("problem", PROBLEMS, ids=lambda problem: problem.name)
+def test_six_nondifferentiable_functions_cut_at_zero(problem: LeastSquares) -> None:
+    points = -0.1 * torch.rand(1, problem.dimension, dtype=torch.float64)
+    value, _ = evaluate(problem, "nondifferentiable", points, draw)
+    taken_at = points.clamp(min=0) if problem.function in CUT else points
+    expected = problem(taken_at).abs().sum(1).clamp(max=LARGEST)
+    assert value == pytest.approx(expected.nan_to_num(LARGEST))
+    cut, uncut = (problem(p).abs().sum(1) for p in (points.clamp(min=0), points))
+    assert cut != uncut  # so that the point tells them apart
 
 
 def test_stochastic_values_scatter_about_what_is_scored() -> None:
@@ -136,6 +143,20 @@ def test_stochastic_values_scatter_about_what_is_scored() -> None:
     assert (seen.mean() - expected).abs() < 4 * standard_error
     assert (scored == scored[0]).all()
     assert ((seen / scored - 1).abs() <= 2 * NOISE + NOISE**2).all()
+
+
+def test_every_residual_has_its_own_noise() -> None:
+    problem = of_function("bard")
+    points = problem.start_point().expand(2, -1)
+    uniform = torch.rand(2, 15, dtype=torch.float64)  # 15 residuals
+
+    def fixed(shape: tuple[int, ...]) -> torch.Tensor:
+        assert shape == uniform.shape
+        return uniform
+
+    seen, _ = evaluate(problem, "stochastic", points, fixed)
+    noisy = problem(points) * (1 + NOISE * (2 * uniform - 1))
+    torch.testing.assert_close(seen, (noisy**2).sum(1), rtol=1e-14, atol=0)
 
 
 def test_overflow_counts_as_a_large_number() -> None:

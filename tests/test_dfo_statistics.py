@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
+from scipy.stats import wilcoxon
 
 from benchmarks.dfo.gradient_sensing import sensing_methods
 from benchmarks.dfo.objective import Trace
 from benchmarks.dfo.profiles import data_profile, performance_profiles
 from benchmarks.dfo.ranking import critical_difference, mean_by_function, rank_methods
 from benchmarks.dfo.scores import SMALLEST_GAP, Case
-from benchmarks.dfo.verdict import compare_directions, holm, rank_kinds, verdict
+from benchmarks.dfo.verdict import Comparison, compare_directions, holm, rank_kinds, verdict
 
 METHODS = list(sensing_methods())
 
@@ -30,6 +31,7 @@ def test_solving_times_follow_the_definition() -> None:
     assert one.solving_times("slow", 0.1).tolist() == [8.0, np.inf]
     assert one.median_gap("fast") == SMALLEST_GAP
     assert one.median_gap("slow") == pytest.approx((0.05 + 1) / 2)
+    assert case("b", fast=[FAST], slow=[SLOW, SLOW, STUCK]).median_gap("slow") == 0.05
 
 
 def test_data_profile_counts_shares_of_runs() -> None:
@@ -44,6 +46,14 @@ def test_performance_profile_compares_with_the_best() -> None:
     curves = performance_profiles(cases, ["fast", "slow"], 0.1, np.array([1.0, 2.0, 4.0]))
     assert curves["fast"].tolist() == [0.5, 0.5, 0.5]
     assert curves["slow"].tolist() == [0.5, 0.5, 1.0]  # on "a" it takes four times as long
+
+
+def test_the_best_method_has_the_lowest_median() -> None:
+    late = Trace([0, 40], [10.0, 0.0])
+    runs = {"fast": [FAST, FAST, late], "slow": [SLOW]}  # 2, 2, 40 evaluations against 8
+    curves = performance_profiles([case("a", **runs)], list(runs), 0.1, np.array([1.0, 4.0, 20.0]))
+    assert curves["fast"].tolist() == pytest.approx([2 / 3, 2 / 3, 1.0])
+    assert curves["slow"].tolist() == [0.0, 1.0, 1.0]
 
 
 def test_a_case_that_nobody_improves_is_solved_by_none() -> None:
@@ -113,3 +123,32 @@ def test_comparisons_count_wins_and_correct_for_their_number() -> None:
         assert comparison.rank < comparison.rank_iid
         assert comparison.nemenyi_p < 0.05
         assert comparison.wilcoxon_p < 1e-6
+
+
+def compared(rank: float, nemenyi_p: float, wilcoxon_p: float) -> str:
+    """What is said of Hadamard directions of this rank against independent ones of rank 5."""
+    return Comparison("forward", "hadamard", 5.0, rank, nemenyi_p, 40, 26, wilcoxon_p).sentence()
+
+
+def test_a_sentence_says_which_is_above() -> None:
+    assert "hadamard: ranked above independent ones (average rank 3.00" in compared(3.0, 0.01, 0.9)
+    assert "hadamard: ranked below independent ones (average rank 7.00" in compared(7.0, 0.01, 0.9)
+
+
+def test_a_sentence_follows_nemenyis_p_and_names_both() -> None:
+    assert "not distinguishable" in compared(3.0, 0.2, 0.01)
+    assert "ranked above" in compared(3.0, 0.01, 0.2)
+    assert "p = 0.01; better in 40 cases, worse in 26, Wilcoxon p = 0.2)" in compared(3, 0.01, 0.2)
+
+
+def test_wilcoxon_compares_ratios_of_gaps() -> None:
+    """The scale of a case's gaps must not weigh it: log differences know only ratios."""
+    rng = np.random.default_rng(0)
+    methods = ["vanilla-gaussian", "vanilla-orthogonal", "bfgs"]
+    gaps = rng.lognormal(0, 0.3, (30, 3)) * [1.2, 1.0, 1.0]
+    scaled = gaps * rng.lognormal(0, 3, (30, 1))
+    p_values = [
+        compare_directions(g, rank_methods(g, methods))[0].wilcoxon_p for g in (gaps, scaled)
+    ]
+    expected = wilcoxon(np.log(gaps[:, 1] / gaps[:, 0])).pvalue
+    assert p_values == pytest.approx([expected, expected])

@@ -343,7 +343,8 @@ def test_searches_that_continue_from_one_state_do_not_disturb_each_other() -> No
 
 def test_a_state_of_another_size() -> None:
     state = ES(make_problem(size=3), popsize=4).state_dict()
-    with pytest.raises(StructuredLayersError, match="has 4 weights, the state 3"):
+    message = "'num_weights': 4.* the state is of .*'num_weights': 3"
+    with pytest.raises(StructuredLayersError, match=message):
         ES(make_problem(), popsize=4).load_state_dict(state)
 
 
@@ -352,11 +353,11 @@ def test_a_state_of_another_size() -> None:
     [
         ({"popsize": 5}, "popsize must be an even number of at least 2 .*, got 5"),
         ({"popsize": 0}, "got 0"),
-        ({"stdev_init": 0.0}, "must be positive.*, got 0.0 and 0.01"),
-        ({"stdev_init": float("nan")}, "must be positive.*, got nan"),
-        ({"stdev_init": float("inf")}, "must be positive.*, got inf"),
-        ({"center_learning_rate": -1.0}, "must be positive.*, got 0.1 and -1.0"),
-        ({"num_center_evaluations": -1}, "num_center_evaluations must be at least 0, got -1"),
+        ({"stdev_init": 0.0}, "stdev_init must be a positive, finite number, got 0.0"),
+        ({"stdev_init": float("nan")}, "stdev_init must be a positive.*, got nan"),
+        ({"stdev_init": float("inf")}, "stdev_init must be a positive.*, got inf"),
+        ({"center_learning_rate": -1.0}, "center_learning_rate must be a positive.*, got -1.0"),
+        ({"num_center_evaluations": -1}, "num_center_evaluations must be an integer of at least 0"),
         ({"optimizer": "adamw"}, "optimizer must be one of adam, sgd, clipup, cmaes, got 'adamw'"),
         ({"ranking_method": "nes"}, "ranking_method must be one of raw, centered, std, got 'nes'"),
         ({"estimator": "backward"}, "estimator must be one of antithetic.*, got 'backward'"),

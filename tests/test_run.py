@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from run_folders import assert_same_run, snapshot
+from run_folders import assert_same_run, make_old, snapshot
 
 from structured_layers import load_policy
 from structured_layers.algorithms.checkpoints import read_checkpoint
@@ -16,7 +16,7 @@ from structured_layers.files import json_digest, read_tensors
 from structured_layers.integrations.evotorch.progress import ProgressFile
 from structured_layers.integrations.evotorch.run import Run
 from structured_layers.integrations.evotorch.run_config import RunConfig
-from structured_layers.integrations.evotorch.run_files import locked
+from structured_layers.integrations.evotorch.run_files import locked, read_run_config
 
 DRIFT, TROUBLED, HOPELESS = (f"drift_envs:{n}-v0" for n in ("Drift", "Troubled", "Hopeless"))
 STEPS = 9 * 30  # of a generation in an environment with at most 30 steps an episode
@@ -172,6 +172,10 @@ def test_a_failing_creation_leaves_nothing_behind(settings, message, tmp_path):
         ({"total_steps": 0}, "total_steps must be at least 1"),
         ({"center_evaluations": 0}, "center_evaluations must be at least 1"),
         ({"seed": -1}, "seed must be at least 0"),
+        ({"top_rule": "difference"}, "top_rule difference goes with num_top"),
+        ({"learning_rate_final": 0.5}, "learning_rate_final goes with learning_rate_schedule"),
+        ({"stdev_final": 0.5}, "stdev_final goes with stdev_schedule linear"),
+        ({"baseline": "mean"}, "goes with structure dense.*got structure chromatic"),
     ],
 )
 def test_settings_that_say_nothing_or_contradict_are_refused(settings, message):
@@ -382,8 +386,8 @@ def flip_a_bit(path):
         ("checkpoint/state-2.safetensors", lambda p: p.unlink(), "missing"),
         ("config.json", cut_off, "cut off"),
         ("config.json", lambda p: p.unlink(), "does not exist"),
-        ("config.json", lambda p: edit_json(p, version=2), "version 2.*upgrade"),
-        ("config.json", lambda p: edit_json(p, version="1"), "version 1"),
+        ("config.json", lambda p: edit_json(p, version=3), "version 3.*upgrade"),
+        ("config.json", lambda p: edit_json(p, version="2"), "version 2"),
         ("config.json", lambda p: edit_json(p, config=None), "no settings"),
         ("config.json", lambda p: edit_json(p, config={"env": DRIFT}), "differs in"),
         (
@@ -422,6 +426,18 @@ def test_a_damaged_run_is_refused_and_left_alone(name, damage, message, tmp_path
     with pytest.raises(CheckpointError, match=message):
         Run.resume(folder)
     assert snapshot(folder) == before
+
+
+def test_the_settings_of_an_earlier_version_are_read_but_not_resumed(tmp_path):
+    folder = tmp_path / "run"
+    trained(folder, should_stop=stop_after(1))
+    make_old(folder)
+    assert read_run_config(folder) == config()
+    with pytest.raises(CheckpointError, match="made by an earlier structured-layers.*version 1"):
+        read_run_config(folder, to_resume=True)
+    edit_json(folder / "config.json", config={"env": DRIFT})
+    with pytest.raises(CheckpointError, match="differs in"):
+        read_run_config(folder)
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):

@@ -73,6 +73,51 @@ def test_the_step_size_follows_its_schedule(optimizer: str) -> None:
             assert moves[1].norm() < moves[0].norm()
 
 
+def test_clipups_highest_speed_follows_the_step_size() -> None:
+    """Large gradients in one direction make it run at its highest speed, 2 steps."""
+    scheduled = make_search("clipup", learning_rate_schedule=lambda generation: 0.5**generation)
+    for generation in range(6):
+        scheduled.step()
+        assert scheduled.status["update_norm"] <= 2 * 0.01 * 0.5**generation * (1 + 1e-5)
+
+
+def test_weights_decay_by_the_scheduled_step_size() -> None:
+    halved, plain = (
+        make_search(weight_decay=decay, learning_rate_schedule=lambda generation: 0.5**generation)
+        for decay in (20.0, 0.0)
+    )
+    halved.run(2)
+    plain.run(2)
+    # θ₂ = (1 − λη/2)(1 − λη)θ₀ + (1 − λη/2)s₁ + s₂, with θ₀ = 0 and λη = 0.2
+    second = plain.status["center"] - (first := first_step())
+    expected = (1 - 0.1) * first + second
+    torch.testing.assert_close(halved.status["center"], expected, rtol=1e-4, atol=1e-7)
+
+
+def first_step() -> torch.Tensor:
+    search = make_search()
+    search.step()
+    return search.status["center"].clone()
+
+
+def test_decay_that_a_schedule_makes_too_large_is_refused() -> None:
+    search = make_search(
+        weight_decay=50.0, learning_rate_schedule=lambda generation: 1.0 + generation
+    )
+    search.step()
+    before = search.status["center"].clone()
+    with pytest.raises(StructuredLayersError, match="weight_decay must be .*below 1/0.02"):
+        search.step()
+    assert torch.equal(search.status["center"], before)
+
+
+@pytest.mark.parametrize("factor", [None, "half"])
+def test_a_schedule_must_return_numbers(factor: object) -> None:
+    search = make_search(stdev_schedule=lambda generation: factor)
+    with pytest.raises(StructuredLayersError, match="schedule of stdev must return positive"):
+        search.step()
+
+
 def test_the_standard_deviation_follows_its_schedule() -> None:
     search = make_search(stdev_schedule=NamedSchedule("linear", num_generations=4, final=0.5))
     for expected in (0.1, 0.0875, 0.075, 0.0625, 0.05, 0.05):

@@ -6,6 +6,7 @@ from evotorch import Problem
 
 from structured_layers import StructuredLayersError, mlp
 from structured_layers.algorithms import ARS, StructuredEvolution, structured_evolution_network
+from structured_layers.algorithms.augmented_random_search import ARSSettings, ars_settings
 from structured_layers.integrations.evotorch import PolicyProblem
 
 # Environment: observations and actions of the papers' versions, then the parameters of Table 1:
@@ -79,6 +80,48 @@ def test_ars_starts_at_zero() -> None:
     assert torch.equal(ARS(quartic(), "V1").status["center"], torch.zeros(3))
 
 
+def test_ars_takes_the_settings_of_its_environment() -> None:
+    search = ARS(quartic(), seed=0)  # V2-t: of 8 pairs the best 4
+    search.step()
+    assert len(search.population) == 16
+    same = ARS(quartic(), num_directions=8, num_top=4, step_size=0.02, noise=0.03, seed=0)
+    same.step()
+    assert torch.equal(search.status["center"], same.status["center"])
+    assert ars_settings("V1", "Swimmer-v5") == ARSSettings(4, 4, 0.08, 0.1)
+    assert ars_settings("V1-t", "Swimmer-v5") == ARSSettings(1, 1, 0.02, 0.01)
+    assert ars_settings("V2", "package/Ant-v4") == ARSSettings(60, 20, 0.015, 0.025)
+    assert ars_settings("V1", quartic) == ARSSettings(8, 4, 0.02, 0.03)  # env may be a function
+    swimmer = make_problem(observation_normalization=False)
+    assert ARS(swimmer, "V1").status["stdev"] == 0.1
+    assert ARS(swimmer, "V1", noise=0.05).status["stdev"] == 0.05
+    few = ARS(quartic(), num_directions=3, seed=0)  # its top 4 pairs are all of them
+    every = ARS(quartic(), "V2", num_directions=3, seed=0)
+    few.step()
+    every.step()
+    assert torch.equal(few.status["center"], every.status["center"])
+
+
+def test_a_step_of_structured_evolution_is_the_published_one() -> None:
+    """Adam with step size 0.01 on the antithetic estimate of fitnesses that nobody shaped."""
+    search = StructuredEvolution(quartic(), popsize=6, center_init=torch.zeros(3), seed=0)
+    weights = torch.zeros(3, requires_grad=True)
+    adam = torch.optim.Adam([weights], lr=0.01)
+    for _ in range(4):
+        center = search.status["center"].clone()
+        search.step()
+        noise = (search.population.values[0::2] - center) / 0.02
+        fitness = search.population.evals[:, 0]
+        differences = fitness[0::2] - fitness[1::2]
+        weights.grad = -(differences[:, None] * noise).sum(dim=0) / (2 * 3 * 0.02)
+        adam.step()
+        torch.testing.assert_close(
+            search.status["center"].as_subclass(torch.Tensor),
+            weights.detach(),
+            rtol=1e-3,
+            atol=1e-6,
+        )
+
+
 def make_problem(**options: object) -> PolicyProblem:
     return PolicyProblem("Swimmer-v5", mlp(8, [], 2), episode_length=5, seed=0, **options)
 
@@ -118,7 +161,12 @@ def test_structured_evolution_runs(variant: str) -> None:
     [
         (lambda: ARS(quartic(), "V3"), "variant must be one of V1, V1-t, V2, V2-t, got 'V3'"),
         (lambda: ARS(quartic(), "V1", num_top=2), "num_top goes with V1-t and V2-t"),
-        (lambda: ARS(quartic(), "V2-t"), "got V2-t and None"),
+        (lambda: ARS(quartic(), num_top=9), "num_top must be an integer from 1 to 8.*got 9"),
+        (lambda: ARS(quartic(), num_directions=2.5), "num_directions must be an integer.*got 2.5"),
+        (lambda: ARS(quartic(), noise=-1), "noise must be a positive, finite number, got -1"),
+        (lambda: ARS(quartic(), step_size=0), "step_size must be a positive.*got 0"),
+        (lambda: ARS(Problem("min", abs, dtype=object)), "floating-point numbers, got dtype"),
+        (lambda: ARS(quartic), "problem must be an EvoTorch Problem"),
         (lambda: ARS(make_problem(), "V1"), "V1 needs .*observation_normalization=False"),
         (
             lambda: ARS(make_problem(observation_normalization=False), "V2"),

@@ -138,6 +138,8 @@ def test_other_searches_send_their_weights(problems, sent: list) -> None:
 def test_a_problem_with_a_description_is_pickled_without_it() -> None:
     problem = PolicyProblem("Swimmer-v5", mlp(8, [], 2), episode_length=20, seed=3)
     search = ES(problem, popsize=4, directions=lambda n, d, g, t: torch.ones(n, d, dtype=t), seed=0)
-    search._weights.ask(0)
+    search._weights.ask(0, torch.empty(4, problem.solution_length))
     problem.describe_next(search._weights.perturbation)
-    assert pickle.loads(pickle.dumps(problem))._next is None
+    copied = pickle.loads(pickle.dumps(problem))
+    assert copied._next is None
+    copied.evaluate(copied.generate_batch(2))

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 import sys
 from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import Path
 
-from benchmarks.machine import RESULTS, ROOT, describe_origin
+from benchmarks.machine import ROOT, describe_origin
 from structured_layers.errors import StructuredLayersError
 
-from .methods import METHODS, chosen_steps
-from .objective import SIMPLEX_GRADIENTS
+from .methods import chosen_steps
+from .options import parse, pictures_folder, record_folder
 from .page import PAGE, write_page
 from .pictures import draw_all
 from .record import make_record, write_record
 from .runner import COLLECTIONS, Job, Outcome, run_jobs
 from .scores import Case
-from .settings import SETTINGS
 from .tuning import tune
 
 PACKAGES = ("torch", "numpy", "scipy", "scikit-posthocs", "evotorch", "structured-layers")
-SEEDS = 20
 SUITE = COLLECTIONS["more-wild"]
 
 
@@ -34,69 +30,29 @@ def main(args: Sequence[str] | None = None) -> int:
     command = shlex.join(
         ["python", "-m", "benchmarks.dfo", *(sys.argv[1:] if args is None else args)]
     )
+    out = record_folder(options)
     if options.action == "page":
-        return write_page(ROOT / PAGE, options.out or RESULTS, check=options.check)
+        return write_page(ROOT / PAGE, out, check=options.check)
     if options.action == "tune":
-        origin = describe_origin(command, PACKAGES)
         tune(
-            options.out or RESULTS,
+            out,
             options.cache,
-            origin,
+            describe_origin(command, PACKAGES),
             seeds=options.seeds,
             budget=options.budget,
             processes=options.processes,
         )
         return 0
     if options.action == "run":
-        out, pictures = run(options, command)
-    else:
-        out, pictures = options.out or RESULTS, options.pictures or ROOT / "docs" / "assets"
-    for path in draw_all(out, pictures):
+        run(options, command)
+    for path in draw_all(out, pictures_folder(options)):
         print(f"drew {path}")
     return 0
 
 
-def parse(args: Sequence[str] | None) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.dfo", description=__doc__)
-    parser.add_argument(
-        "action", nargs="?", choices=("run", "tune", "pictures", "page"), default="run"
-    )
-    parser.add_argument("--problems", nargs="+", choices=tuple(SUITE), default=list(SUITE))
-    parser.add_argument("--settings", nargs="+", choices=tuple(SETTINGS), default=list(SETTINGS))
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
-    parser.add_argument("--seeds", type=int, default=None, help=f"{SEEDS}; tune takes 3")
-    parser.add_argument("--budget", type=int, default=SIMPLEX_GRADIENTS, help="times n + 1")
-    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--cache", type=Path, default=ROOT / "runs" / "dfo")
-    parser.add_argument("--out", type=Path, default=None, help="folder of the record")
-    parser.add_argument("--pictures", type=Path, default=None, help="folder of the pictures")
-    parser.add_argument("--check", action="store_true", help="page: change nothing, fail if old")
-    options = parser.parse_args(args)
-    if options.seeds is None:
-        options.seeds = 3 if options.action == "tune" else SEEDS
-    if options.seeds < 1 or options.budget < 1 or options.processes < 0:
-        parser.error("--seeds and --budget must be at least 1, --processes at least 0")
-    if len(options.methods) < 3:
-        parser.error("Friedman's test compares at least 3 --methods")
-    if len(options.problems) * len(options.settings) < 2:
-        parser.error("ranking needs at least 2 cases: more --problems or --settings")
-    return options
-
-
-def run(options: argparse.Namespace, command: str) -> tuple[Path, Path]:
-    """Run the methods, write the record and return the folders of the record and the pictures."""
-    whole = (
-        len(options.problems) == len(SUITE)
-        and len(options.settings) == len(SETTINGS)
-        and len(options.methods) == len(METHODS)
-        and options.seeds >= 10
-    )
-    # A part of the suite must not replace the record of the whole.
-    part = options.cache / "part"
-    out = options.out or (RESULTS if whole else part)
-    pictures = options.pictures or (ROOT / "docs" / "assets" if whole else part)
-    origin = describe_origin(command, PACKAGES)
+def run(options: argparse.Namespace, command: str) -> None:
+    """Run the methods and write the record."""
+    out, origin = record_folder(options), describe_origin(command, PACKAGES)
     jobs = [
         Job(method, problem, setting, options.seeds, options.budget, steps=chosen_steps(method))
         for setting in options.settings
@@ -107,10 +63,11 @@ def run(options: argparse.Namespace, command: str) -> tuple[Path, Path]:
     cases = collect(jobs, outcomes)
     record = {**origin, **make_record(cases, options.budget), "cpu_seconds": costs(jobs, outcomes)}
     write_record(out, cases, record, options.budget)
-    for line in record.get("verdict", []):
-        print(line)
+    for problems, answer in record["verdict"].items():
+        print(f"{problems}, {answer['num_cases']} cases:")
+        for line in answer["sentences"]:
+            print(f"  {line}")
     print(f"record in {out}, {sum(record['cpu_seconds'].values()):.0f} s of processor time")
-    return out, pictures
 
 
 def collect(jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> list[Case]:

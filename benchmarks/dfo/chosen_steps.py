@@ -25,4 +25,4 @@ class StepRule:
 
 
 STEP_RULE = StepRule(first=0.3, last=1e-4, stdev_ratio=1.0)
-STDEV_INIT = {"cma-es": 0.3, "pgpe": 1.0, "snes": 0.3}  # of the EvoTorch searches
+STDEV_INIT = {"cma-es": 0.3, "pgpe": 0.3, "snes": 0.1}  # of the EvoTorch searches

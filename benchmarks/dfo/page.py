@@ -8,10 +8,11 @@ from typing import Any
 
 from benchmarks.markdown_tables import table
 
+from .orthogonality import cosines_table, is_power_of_two
 from .record import RECORD
+from .suite import more_wild_problems
 
 PAGE = "docs/dfo.md"
-START, END = "<!-- dfo:start -->", "<!-- dfo:end -->"
 PICTURES = {
     "dfo_critical_difference.png": "Critical differences over all cases",
     "dfo_critical_difference_settings.png": "Critical differences in each setting",
@@ -20,13 +21,20 @@ PICTURES = {
 }
 
 
+def markers(section: str) -> tuple[str, str]:
+    """Return the lines between which a section of the page is written."""
+    return f"<!-- {section}:start -->", f"<!-- {section}:end -->"
+
+
 def write_page(page: Path, results: Path, *, check: bool) -> int:
     """Write what the record says between the page's markers; with ``check``, only compare."""
     record_file = results / RECORD
     record = json.loads(record_file.read_text()) if record_file.exists() else None
-    old = page.read_text()
-    before, rest = old.split(START)
-    new = f"{before}{START}\n\n" + "\n".join(results_section(record)) + END + rest.split(END)[1]
+    old = new = page.read_text()
+    for section, lines in (("dfo", results_section(record)), ("hadamard", hadamard_section())):
+        start, end = markers(section)
+        before, rest = new.split(start)
+        new = f"{before}{start}\n\n" + "\n".join(lines) + end + rest.split(end)[1]
     if new == old:
         return 0
     if check:
@@ -36,12 +44,30 @@ def write_page(page: Path, results: Path, *, check: bool) -> int:
     return 0
 
 
+def hadamard_section() -> list[str]:
+    """Return how orthogonal Hadamard directions are on the suite, the last line empty."""
+    problems = more_wild_problems()
+    orthogonal = [p for p in problems if is_power_of_two(p.dimension)]
+    sizes = ", ".join(str(n) for n in sorted({p.dimension for p in orthogonal}))
+    header, *rows = cosines_table(problems)
+    return [
+        f"On {len(orthogonal)} of the {len(problems)} problems n is a power of two ({sizes}), and "
+        "a block of n Hadamard",
+        "directions is orthogonal. The largest |cosine| between two directions of a block:",
+        "",
+        *table(header, rows),
+    ]
+
+
 def results_section(record: dict[str, Any] | None) -> list[str]:
     """Return the lines of the section, the last one empty."""
     if record is None:
         return ["Nothing is recorded yet.", ""]
-    lines = [f"- {sentence}" for sentence in record.get("verdict", [])]
-    lines += ["", *ranks_table(record), *solved_table(record)]
+    lines: list[str] = []
+    for problems, answer in record["verdict"].items():
+        lines += [f"**{problems.capitalize()}, {answer['num_cases']} cases:**", ""]
+        lines += [*(f"- {sentence}" for sentence in answer["sentences"]), ""]
+    lines += [*ranks_table(record), *solved_table(record)]
     for name, title in PICTURES.items():
         lines += [f"![{title}](assets/{name})", ""]
     versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())

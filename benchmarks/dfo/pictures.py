@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import scikit_posthocs
 
+from structured_layers.errors import StructuredLayersError
 from structured_layers.plots.figure import new_figure, save_figure
 
 from .record import PROFILES, RECORD
@@ -26,7 +27,16 @@ AXES = {
 
 
 def draw_all(results: Path, pictures: Path) -> list[Path]:
-    """Draw every picture of the record in one folder into another."""
+    """Draw every picture of the record in one folder into another.
+
+    Raises:
+        StructuredLayersError: there is no record.
+    """
+    if not (results / RECORD).exists():
+        raise StructuredLayersError(
+            f"there is no record in {results}; make one with `python -m benchmarks.dfo`, or name "
+            f"its folder by --out"
+        )
     record = json.loads((results / RECORD).read_text())
     with (results / PROFILES).open() as file:
         rows = list(csv.DictReader(file))

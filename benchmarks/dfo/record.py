@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from structured_layers.files import write_bytes, write_json
 
 from .chosen_steps import STDEV_INIT, STEP_RULE
 from .gradient_sensing import sensing_methods
+from .orthogonality import is_power_of_two
 from .profiles import RATIOS, data_profile, performance_profiles
 from .ranking import Ranking, mean_by_function, rank_methods
 from .scores import TOLERANCES, Case, gap_table
@@ -23,6 +24,10 @@ from .settings import SETTINGS
 from .verdict import compare_directions, rank_kinds, verdict
 
 Record = dict[str, Any]
+PROBLEMS: dict[str, Callable[[int], bool]] = {
+    "all problems": lambda dimension: True,
+    "problems with n a power of two": is_power_of_two,
+}
 RECORD, CASES, PROFILES = "dfo.json", "dfo_cases.csv", "dfo_profiles.csv"
 
 
@@ -49,13 +54,29 @@ def make_record(cases: Sequence[Case], simplex_gradients: int) -> Record:
     if len(set(functions)) > 1:
         means = mean_by_function(rankdata(gaps, axis=1), functions)
         record["rankings"]["by function"] = _rounded(rank_methods(means, methods))
-        if set(sensing_methods()) <= set(methods):
-            kinds = rank_kinds(gaps, methods, functions)
-            comparisons = compare_directions(gaps, overall)
-            record["kinds"] = _rounded(kinds)
-            record["comparisons"] = [asdict(comparison) for comparison in comparisons]
-            record["verdict"] = verdict(comparisons, kinds)
+    record["verdict"] = answers(cases, gaps, methods)
     return record
+
+
+def answers(cases: Sequence[Case], gaps: np.ndarray, methods: Sequence[str]) -> Record:
+    """Return the verdict on all problems, and on those where Hadamard blocks are orthogonal.
+
+    Only where all nine combinations ran, on at least two functions.
+    """
+    found: Record = {}
+    for problems, belongs in PROBLEMS.items():
+        chosen = [belongs(case.dimension) for case in cases]
+        functions = [case.function for case, is_in in zip(cases, chosen, strict=True) if is_in]
+        if len(set(functions)) > 1 and set(sensing_methods()) <= set(methods):
+            kinds = rank_kinds(gaps[chosen], methods, functions)
+            comparisons = compare_directions(gaps[chosen], rank_methods(gaps[chosen], methods))
+            found[problems] = {
+                "num_cases": len(functions),
+                "kinds": _rounded(kinds),
+                "comparisons": [asdict(comparison) for comparison in comparisons],
+                "sentences": verdict(comparisons, kinds),
+            }
+    return found
 
 
 def _runs(case: Case) -> int:

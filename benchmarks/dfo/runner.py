@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
+import inspect
 import json
 import time
 from collections.abc import Iterator, Sequence
@@ -18,11 +20,13 @@ from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeR
 from structured_layers.algorithms import directions, gradient_estimators, walsh_hadamard
 from structured_layers.files import write_bytes
 
+from .chosen_steps import StepRule
 from .held_out import held_out_problems
 from .methods import Steps, run_method
 from .objective import Trace
 from .suite import more_wild_problems
 
+PACKAGES = ("torch", "numpy", "scipy", "evotorch", "cmaes")
 COLLECTIONS = {
     collection: {problem.name: problem for problem in problems}
     for collection, problems in (
@@ -80,7 +84,7 @@ def run_job(job: Job) -> Outcome:
 
 
 def code_fingerprint() -> str:
-    """Return a digest of the code that results depend on."""
+    """Return a digest of the code that results depend on, and of the packages below it."""
     own = Path(__file__).parent
     names = (
         "algebraic", "curve_fits", "evotorch_searches", "gradient_sensing", "held_out",
@@ -89,18 +93,29 @@ def code_fingerprint() -> str:
     )  # fmt: skip
     modules = (directions, gradient_estimators, walsh_hadamard)
     paths = [own / f"{name}.py" for name in names] + [Path(str(m.__file__)) for m in modules]
-    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
+    code = [path.read_bytes() for path in paths]
+    code.append(inspect.getsource(StepRule).encode())  # not the chosen numbers: a job names them
+    versions = json.dumps({name: installed_version(name) for name in PACKAGES})
+    return hashlib.sha256(b"".join(code) + versions.encode()).hexdigest()
+
+
+def installed_version(package: str) -> str | None:
+    """Return the version of a package, None if it is missing."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def read_outcome(job: Job, cache: Path, fingerprint: str) -> Outcome | None:
     """Return what an earlier run of the same job by the same code left, if there is any."""
     try:
         found = json.loads(job.path(cache).read_bytes())
-    except FileNotFoundError:
+        if found["job"] != asdict(job) or found["fingerprint"] != fingerprint:
+            return None
+        return Outcome([Trace(**trace) for trace in found["traces"]], found["cpu_seconds"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):  # none, or one that was cut off
         return None
-    if found["job"] != asdict(job) or found["fingerprint"] != fingerprint:
-        return None
-    return Outcome([Trace(**trace) for trace in found["traces"]], found["cpu_seconds"])
 
 
 def write_outcome(job: Job, outcome: Outcome, cache: Path, fingerprint: str) -> None:

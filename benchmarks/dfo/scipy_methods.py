@@ -23,7 +23,7 @@ class _BudgetUsed(Exception):
 
 
 def run_scipy(name: str, objective: Objective, budget: int) -> None:
-    """Minimise until the budget is used or a start leads nowhere."""
+    """Minimise until the budget is used, or a start leads nowhere and would do so again."""
     start = objective.problem.start_point().numpy()
     units = objective.problem.units().numpy()
 
@@ -37,12 +37,13 @@ def run_scipy(name: str, objective: Objective, budget: int) -> None:
         if name == "nelder-mead"
         else {"gtol": 0.0, "maxiter": budget, "eps": difference_step(objective.setting) * units}
     )
-    point, moved = start, True
+    point, hopeful = start, True
     # A line search may step so far that the model overflows; the value then is LARGEST.
     with np.errstate(all="ignore"), suppress(_BudgetUsed):
-        while moved:
+        while hopeful:
             end = minimize(seen, point, method=SCIPY_METHODS[name], options=options).x
-            point, moved = end, bool(np.any(end != point))
+            hopeful = objective.setting == "stochastic" or bool(np.any(end != point))
+            point = end
 
 
 def difference_step(setting: str) -> float:

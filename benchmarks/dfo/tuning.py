@@ -85,4 +85,5 @@ def tune(
     for name, rows in table.items():
         print(f"{name}: best {rows[0]}, of {len(rows)}")
     settings = {"seeds": seeds, "simplex_gradients": budget, "candidates": table}
+    out.mkdir(parents=True, exist_ok=True)
     write_json(out / TUNING, {**origin, **settings})

@@ -1,4 +1,8 @@
-"""Do orthogonal directions rank above independent ones? The answer of the tests, in words."""
+"""Do structured directions rank above independent ones? The answer of the tests, in words.
+
+Hadamard directions are orthogonal only where n is a power of two, see
+:mod:`~benchmarks.dfo.orthogonality`.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ STRUCTURED = ("orthogonal", "hadamard")
 
 @dataclass(frozen=True)
 class Comparison:
-    """One kind of orthogonal directions against independent ones, under one estimator.
+    """One kind of structured directions against independent ones, under one estimator.
 
     Args:
         estimator: its name.

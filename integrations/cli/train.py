@@ -23,7 +23,15 @@ from ..evotorch.run_config import (
     Structure,
     TopRule,
 )
-from .options import Count, EnvConfig, Number, WorkerOptions, optional, parse_env_config
+from .options import (
+    Count,
+    EnvConfig,
+    Number,
+    Preferred,
+    WorkerOptions,
+    optional,
+    parse_env_config,
+)
 from .session import check_interval, train_in_session
 
 
@@ -45,8 +53,7 @@ class Train(WorkerOptions):
         optional("{ars-v1,ars-v1-t,ars-v2,ars-v2-t,stst,stst-hadamard,stun,unun}", "none"),
     ] = None
     """A published search: augmented random search, or structured evolution. It sets the defaults
-    of the options below that it needs, and decides about observation normalization, alive bonus
-    and the start."""
+    of the options below that it needs, and refuses those that would make another search of it."""
     structure: Annotated[
         Structure | None, optional("{dense,toeplitz,circulant,chromatic,edges}", "chromatic")
     ] = None
@@ -78,9 +85,9 @@ class Train(WorkerOptions):
     center_evaluations: Annotated[int | None, optional("N", "10")] = None
     """Evaluations of the centre per generation, on top of the population."""
     stdev: Annotated[float | None, optional("X", "0.1")] = None
-    """Standard deviation of the perturbations."""
+    """Standard deviation of the perturbations; ARS calls it noise, ν."""
     learning_rate: Annotated[float | None, optional("X", "0.05")] = None
-    """Step size of the optimizer."""
+    """Step size of the optimizer; with an ARS preset its α, the step size as published."""
     optimizer: Annotated[OptimizerName | None, optional("{adam,sgd,clipup,cmaes}", "adam")] = None
     """EvoTorch's optimizers, or CMA-ES in their place."""
     ranking_method: Annotated[RankingName | None, optional("{raw,centered,std}", "std")] = None
@@ -109,11 +116,11 @@ class Train(WorkerOptions):
     """How the standard deviation changes over the environment steps."""
     stdev_final: Number = RunConfig.stdev_final
     """Factor on the standard deviation at the end of its schedule."""
-    observation_normalization: bool = True
+    observation_normalization: Annotated[Preferred, optional(None, "on")] = None
     """Whether observations are centred and scaled by running statistics."""
-    alive_bonus: bool = RunConfig.alive_bonus
+    alive_bonus: Annotated[Preferred, optional(None, "off")] = None
     """Whether the search is paid for being alive; reports always are."""
-    zero_init: bool = RunConfig.zero_init
+    zero_init: Annotated[Preferred, optional(None, "off")] = None
     """Whether the weights start at zero."""
     num_episodes: Count = 1
     """Episodes per candidate."""
@@ -135,9 +142,6 @@ class Train(WorkerOptions):
         asked["env_config"] = parse_env_config(self.env_config)
         if asked.get("hidden") == (0,):
             asked["hidden"] = ()
-        if self.preset is None:
-            return RunConfig(**asked)
-        preset = preset_settings(self.preset, self.env, asked["env_config"])
-        for flag in ("observation_normalization", "alive_bonus", "zero_init"):
-            asked[flag] = preset[flag]
-        return RunConfig(**{**preset, **asked})
+        if self.preset is not None:
+            asked = preset_settings(self.preset, self.env, asked)
+        return RunConfig(**asked)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 
 class ObservationNormalizer:
-    """Mean and standard deviation of all observations seen in earlier generations.
+    """Mean and standard deviation of the observations of earlier generations that were merged.
 
     Args:
         observation_size: number of entries of an observation.

@@ -42,7 +42,9 @@ class PolicyProblem(Problem):
 
     Every candidate's episodes are seeded by (seed, generation, candidate, episode) and observations
     are normalised by statistics frozen during a generation, so that results depend neither on the
-    number of actors nor on a restart.
+    number of actors nor on a restart. The statistics are of what perturbed candidates observe: the
+    evaluations of the centre that ``ES`` and ``ESENAS`` add do not enter them. Of other searches
+    every candidate counts.
 
     Args:
         env: a Gymnasium id or a callable that makes an environment.
@@ -137,7 +139,7 @@ class PolicyProblem(Problem):
         self.generation = 0
         self.env_steps = 0
         self.num_failed = self.num_warned = self.num_replaced = 0
-        self._next: Perturbation | None = None
+        self._next: tuple[Perturbation | None, int | None] | None = None
         self.after_eval_hook.append(self._report)
 
     def _set_spaces(self) -> None:
@@ -185,13 +187,25 @@ class PolicyProblem(Problem):
         self.simulator  # noqa: B018
         return os.getpid()
 
-    def describe_next(self, perturbation: Perturbation | None) -> None:
-        """Say whose candidates the next batch holds, then the centre: actors make them anew."""
-        self._next = perturbation
+    def describe_next(
+        self, perturbation: Perturbation | None, *, num_perturbed: int | None = None
+    ) -> None:
+        """Say what the next batch holds.
+
+        Args:
+            perturbation: its first candidates, all others being the centre, so that actors make
+                them anew; None sends the weights.
+            num_perturbed: how many of the first rows feed the statistics of observations, the
+                others being the centre; None is all rows.
+        """
+        self._next = perturbation, num_perturbed
 
     def _evaluate_all(self, batch: SolutionBatch) -> None:
         """Evaluate a whole generation, since only here every candidate's number is known."""
-        perturbation, self._next = self._next, None
+        perturbation, num_perturbed = self._next or (None, None)
+        self._next = None
+        if len(self.before_eval_hook):
+            perturbation = None  # a hook may have changed the batch that was described
         candidates = self._candidates(batch.values, perturbation)
         chunks = [candidates[s] for s in chunk_slices(len(candidates), self.num_actors)]
         self.num_replaced = 0
@@ -201,7 +215,7 @@ class PolicyProblem(Problem):
         self.num_failed = int(rollouts.failed.sum())
         self.num_warned = int(rollouts.warned.sum())
         check_failures(rollouts, self.generation, strict=self.strict)
-        self._merge_observations(rollouts)
+        self._merge_observations(rollouts, num_perturbed)
         evals = fitness_and_data(
             rollouts, num_episodes=self.num_episodes, alive_bonus=self.alive_bonus
         )
@@ -237,10 +251,12 @@ class PolicyProblem(Problem):
         )
         return rollouts if self.normalizer is not None else rollouts.without_observations()
 
-    def _merge_observations(self, rollouts: Rollouts) -> None:
+    def _merge_observations(self, rollouts: Rollouts, num_perturbed: int | None) -> None:
         if self.normalizer is None:
             return
         good = ~rollouts.failed
+        if num_perturbed is not None:
+            good[num_perturbed:] = False
         self.normalizer.merge(
             int(rollouts.steps[good].sum()),
             rollouts.observation_sum[good].sum(axis=0),

@@ -2,49 +2,89 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from structured_layers.algorithms.augmented_random_search import ARS_SETTINGS, ARSSettings
+from structured_layers.algorithms.argument_checks import check_positive
+from structured_layers.algorithms.augmented_random_search import ars_settings
 from structured_layers.algorithms.structured_evolution import structured_evolution_network
+from structured_layers.errors import StructuredLayersError
 
 from ..simulators import make_simulator
+from .run_config import RunConfig
 from .spaces import actions_of
 
 Preset = Literal[
     "ars-v1", "ars-v1-t", "ars-v2", "ars-v2-t", "stst", "stst-hadamard", "stun", "unun"
 ]
 
-OTHER_TASKS = ARSSettings(num_directions=8, num_top=4, step_size=0.02, noise=0.03)
-"""For environments without published settings of ARS."""
+# What makes a preset the search that it is called after; everything else may be asked for.
+_FIXED = (
+    "optimizer", "ranking_method", "directions", "baseline", "slope", "weight_decay",
+    "observation_normalization", "alive_bonus",
+)  # fmt: skip
+# α follows from the step size and ν, so ν must stay
+_FIXED_BY_ARS = (*_FIXED, "estimator", "top_rule", "stdev_schedule")
+_FIXED_BY_STRUCTURED_EVOLUTION = (*_FIXED, "structure", "num_top")
 
 
 def preset_settings(
-    preset: Preset, env: str, env_config: Mapping[str, Any] | None = None
+    preset: Preset, env: str, asked: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Return the settings of a :class:`~.run_config.RunConfig` that a preset decides.
+    """Return the settings of a :class:`~.run_config.RunConfig` that a preset makes.
 
     Args:
         preset: a variant of ARS (with a linear policy) or of structured evolution.
         env: Gymnasium id; ARS has published numbers for some, structured evolution chooses the
             network by its spaces.
-        env_config: arguments of the environment's constructor.
+        asked: settings that come before the preset's. With ARS ``learning_rate`` is α and ``stdev``
+            is ν here; the result holds the step size of the optimizer, 2να.
+
+    Raises:
+        StructuredLayersError: what is asked for contradicts what makes the preset.
     """
+    asked = {} if asked is None else asked
     if preset.startswith("ars-"):
-        return _ars(preset, env)
-    return _structured_evolution(preset, env, env_config)
+        settings = _ars(preset, env, asked)
+        return _with_optimizer_step(_combined(preset, settings, asked, _FIXED_BY_ARS))
+    settings = _structured_evolution(preset, env, asked.get("env_config"))
+    return _combined(preset, settings, asked, _FIXED_BY_STRUCTURED_EVOLUTION)
 
 
-def _ars(preset: str, env: str) -> dict[str, Any]:
-    name = env.rpartition("/")[2].partition("-v")[0]
-    settings = ARS_SETTINGS.get(name, OTHER_TASKS)
+def _combined(
+    preset: str, settings: dict[str, Any], asked: Mapping[str, Any], fixed: Sequence[str]
+) -> dict[str, Any]:
+    """Return the settings with what is asked for, unless that makes another search of them."""
+    if preset in ("ars-v1", "ars-v2"):
+        fixed = (*fixed, "num_top")
+    for name in fixed:
+        value = settings.get(name, getattr(RunConfig, name))
+        if name in asked and asked[name] != value:
+            raise StructuredLayersError(
+                f"--preset {preset} stands for {_option(name, value)}, and "
+                f"{_option(name, asked[name])} contradicts it; leave one of the two out"
+            )
+    return {**settings, **asked}
+
+
+def _with_optimizer_step(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings with the step size 2να: ES divides its estimate by 2ν, ARS does not."""
+    for name in ("learning_rate", "stdev"):
+        check_positive(name, settings[name])
+    return {**settings, "learning_rate": 2 * settings["stdev"] * settings["learning_rate"]}
+
+
+def _ars(preset: str, env: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+    settings = ars_settings("V" + preset.removeprefix("ars-v"), env)
+    popsize = asked.get("popsize", 2 * settings.num_directions)
+    num_top = max(1, min(settings.num_top, popsize // 2))
     return {
         "structure": "dense",
         "hidden": (),
-        "popsize": 2 * settings.num_directions,
-        "num_top": settings.num_top if preset.endswith("-t") else None,
+        "popsize": popsize,
+        "num_top": num_top if preset.endswith("-t") else None,
         "stdev": settings.noise,
-        "learning_rate": 2 * settings.noise * settings.step_size,
+        "learning_rate": settings.step_size,
         "optimizer": "sgd",
         "ranking_method": "std",
         "center_evaluations": 1,
@@ -75,3 +115,11 @@ def _structured_evolution(
         "alive_bonus": True,
         "zero_init": False,
     }
+
+
+def _option(name: str, value: Any) -> str:
+    """Return a setting as it is written on the command line."""
+    flag = name.replace("_", "-")
+    if isinstance(value, bool):
+        return f"--{flag}" if value else f"--no-{flag}"
+    return f"no --{flag}" if value is None else f"--{flag} {value}"

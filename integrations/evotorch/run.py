@@ -88,11 +88,11 @@ class Run:
         """Go on with a run, to the same numbers as if it had never stopped.
 
         Raises:
-            CheckpointError: not a run, or one that is cut off or of a newer version.
+            CheckpointError: not a run, or one that is cut off, or of a newer or earlier version.
             StructuredLayersError: another process is training it.
         """
         folder = Path(folder)
-        config = read_run_config(folder)
+        config = read_run_config(folder, to_resume=True)
         with locked(folder):
             state = read_checkpoint(folder / "checkpoint")
             if not isinstance(state, dict) or state.get("config") != config_digest(config):

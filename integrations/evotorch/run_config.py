@@ -96,7 +96,25 @@ class RunConfig:
     env_config: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse settings that this structure would ignore."""
+        """Refuse settings that are impossible, and those that others would leave without use."""
+        self._check_structure()
+        self._check_numbers()
+        self._check_schedules()
+        self._check_baseline()
+        check_env_config(self.env_config)
+        if self.top_rule != "max" and self.num_top is None:
+            raise StructuredLayersError(
+                f"top_rule {self.top_rule} goes with num_top: a step along all pairs chooses none"
+            )
+        if self.optimizer == "cmaes":
+            self._check_nothing_is_ignored()
+
+    @property
+    def is_searched(self) -> bool:
+        """Whether structures are proposed by a controller."""
+        return self.structure in ("chromatic", "edges")
+
+    def _check_structure(self) -> None:
         for name, value, known in (
             ("structure", self.structure, get_args(Structure)),
             ("controller", self.controller, (None, *get_args(ControllerName))),
@@ -105,12 +123,11 @@ class RunConfig:
                 raise StructuredLayersError(
                     f"{name} must be one of {', '.join(filter(None, known))}, got {value!r}"
                 )
-        searched = self.structure in ("chromatic", "edges")
         for name, allowed, where in (
             ("num_colors", self.structure == "chromatic", "chromatic"),
             ("num_edges", self.structure == "edges", "edges"),
-            ("controller", searched, "chromatic or edges"),
-            ("controller_population", searched, "chromatic or edges"),
+            ("controller", self.is_searched, "chromatic or edges"),
+            ("controller_population", self.is_searched, "chromatic or edges"),
         ):
             if getattr(self, name) is not None and not allowed:
                 raise StructuredLayersError(
@@ -118,6 +135,8 @@ class RunConfig:
                 )
         if self.controller == "random" and self.controller_population is not None:
             raise StructuredLayersError("the random controller has no population")
+
+    def _check_numbers(self) -> None:
         if any(size < 1 for size in self.hidden):
             raise StructuredLayersError(
                 f"hidden sizes must be at least 1, and none makes a linear policy, got "
@@ -132,16 +151,28 @@ class RunConfig:
             )
         if self.seed < 0:
             raise StructuredLayersError(f"seed must be at least 0, got {self.seed}")
-        check_schedule(self.learning_rate_schedule, self.learning_rate_final)
-        check_schedule(self.stdev_schedule, self.stdev_final)
-        if self.baseline == "structure" and not searched:
+
+    def _check_schedules(self) -> None:
+        for name in ("learning_rate", "stdev"):
+            schedule, final = getattr(self, f"{name}_schedule"), getattr(self, f"{name}_final")
+            check_schedule(schedule, final)
+            if schedule == "constant" and final != getattr(type(self), f"{name}_final"):
+                raise StructuredLayersError(
+                    f"{name}_final goes with {name}_schedule linear, cosine or exponential, got "
+                    f"{name}_final {final} and {name}_schedule constant"
+                )
+
+    def _check_baseline(self) -> None:
+        if self.baseline == "structure" and not self.is_searched:
             raise StructuredLayersError(
                 f"baseline structure goes with structure chromatic or edges, got structure "
-                f"{self.structure}"
+                f"{self.structure}; take baseline mean"
             )
-        check_env_config(self.env_config)
-        if self.optimizer == "cmaes":
-            self._check_nothing_is_ignored()
+        if self.baseline == "mean" and self.is_searched:
+            raise StructuredLayersError(
+                f"baseline mean goes with structure dense, toeplitz or circulant, got structure "
+                f"{self.structure}; take baseline structure, which learns the mean as well"
+            )
 
     def _check_nothing_is_ignored(self) -> None:
         defaults = {field.name: field.default for field in fields(self)}
@@ -160,7 +191,8 @@ class RunConfig:
         """Return the settings that :meth:`to_json` described.
 
         Raises:
-            CheckpointError: unknown or missing settings.
+            CheckpointError: unknown or missing settings, or some of the wrong type.
+            StructuredLayersError: settings that do not go together.
         """
         known = {field.name for field in fields(cls)}
         if data.keys() != known:

@@ -13,7 +13,14 @@ from structured_layers.files import DAMAGE, json_digest, read_json, write_json
 
 from .run_config import RunConfig
 
-FORMAT, VERSION = "structured-layers run", 1
+FORMAT, VERSION = "structured-layers run", 2
+
+# What a run of version 1 did not write down: it had these settings of RunConfig's defaults.
+_NEW_IN_2 = (
+    "estimator", "directions", "num_top", "top_rule", "baseline", "slope", "weight_decay",
+    "learning_rate_schedule", "learning_rate_final", "stdev_schedule", "stdev_final",
+    "alive_bonus", "zero_init",
+)  # fmt: skip
 
 
 def write_run_config(folder: Path, config: RunConfig) -> None:
@@ -22,17 +29,34 @@ def write_run_config(folder: Path, config: RunConfig) -> None:
     write_json(folder / "config.json", data)
 
 
-def read_run_config(folder: Path) -> RunConfig:
+def read_run_config(folder: Path, *, to_resume: bool = False) -> RunConfig:
     """Read a run's settings.
 
+    Args:
+        folder: the run's.
+        to_resume: whether the run is to go on; one of an earlier version would not compute the
+            numbers that it computed so far.
+
     Raises:
-        CheckpointError: not a run, or one that is cut off or of a newer version.
+        CheckpointError: not a run, or one that is cut off, of a newer version, or of an earlier one
+            and ``to_resume``.
     """
     data = read_json(folder / "config.json", format_name=FORMAT, version=VERSION)
-    if not isinstance(data.get("config"), dict):
+    settings = data.get("config")
+    if not isinstance(settings, dict):
         raise CheckpointError(f"{folder}/config.json holds no settings")
+    if data["version"] < VERSION:
+        if to_resume:
+            raise CheckpointError(
+                f"{folder} was made by an earlier structured-layers: its settings have version "
+                f"{data['version']}, those of today {VERSION}, and today's searches compute other "
+                f"numbers; resume it with the version that made it, or train anew into another "
+                f"folder. `structured-layers evaluate` and `report` still work"
+            )
+        defaults = {name: getattr(RunConfig, name) for name in _NEW_IN_2}
+        settings = defaults | {"env_config": {}} | settings
     try:
-        return RunConfig.from_json(data["config"])
+        return RunConfig.from_json(settings)
     except CheckpointError:
         raise
     except DAMAGE as error:

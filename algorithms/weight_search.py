@@ -1,0 +1,243 @@
+"""The part that every evolution strategy shares: ask for weights, evaluate them, tell."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from evotorch import Problem, SolutionBatch
+from evotorch.algorithms.searchalgorithm import SearchAlgorithm, SinglePopulationAlgorithmMixin
+from torch import Tensor
+
+from structured_layers.errors import StructuredLayersError
+
+from .argument_checks import check_choice, check_integer, check_seed
+from .baselines import Baseline
+from .covariance_adaptation import CovarianceAdaptation
+from .gradient_sensing import OPTIMIZERS, GradientSensing, SensingOptions
+from .search_checks import (
+    CheckedBatch,
+    check_fitnesses,
+    problem_records,
+    restore_problem_records,
+)
+
+
+class WeightSearch(SearchAlgorithm, SinglePopulationAlgorithmMixin):
+    """The part that every strategy shares: asking for weights, evaluating them, telling.
+
+    A subclass checks the problem and the centre, and says which decisions go with each candidate.
+    See :class:`~structured_layers.algorithms.ES` for the arguments.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        *,
+        popsize: int,
+        center: Tensor,
+        num_center_evaluations: int,
+        baseline: Baseline | None,
+        seed: int | None,
+        options: SensingOptions,
+    ) -> None:
+        """Check the arguments and make the generator and what moves the weights."""
+        check_integer("popsize", popsize, 2)
+        check_integer("num_center_evaluations", num_center_evaluations, 0)
+        check_seed(seed)
+        SearchAlgorithm.__init__(self, problem, **self._status_getters())
+        self._generator = torch.Generator()
+        self._generator.manual_seed(_drawn_seed(problem) if seed is None else int(seed))
+        self._weights = _weight_optimizer(center, popsize, self._generator, options)
+        self._popsize = popsize
+        # an estimator that compares with the centre evaluates it at least once
+        self._num_center_evaluations = max(num_center_evaluations, int(self._weights.needs_center))
+        self._baseline = baseline
+        self._population: SolutionBatch | None = None
+        self._center_population: SolutionBatch | None = None
+        SinglePopulationAlgorithmMixin.__init__(self)
+
+    def _status_getters(self) -> dict[str, Any]:
+        return {
+            "center": self._get_center,
+            "stdev": self._get_stdev,
+            "center_eval": self._get_center_eval,
+            "update_norm": self._get_update_norm,
+        }
+
+    @property
+    def population(self) -> SolutionBatch | None:
+        """The perturbed candidates of the last generation, pairs θ + σε, θ − σε in turn."""
+        return self._population
+
+    @property
+    def center_population(self) -> SolutionBatch | None:
+        """The evaluations at the centre of the last generation, None if there are none."""
+        return self._center_population
+
+    @abstractmethod
+    def _decisions(self) -> Tensor | None:
+        """Return the decisions (popsize, K) of the perturbed candidates, None without a space."""
+
+    @abstractmethod
+    def center_decisions(self) -> Tensor | None:
+        """Return the decisions (K,) that go with the centre, None without a search space."""
+
+    @abstractmethod
+    def _learn(self, decisions: Tensor | None, fitnesses: Tensor) -> None:
+        """Tell whoever made the decisions how good (higher is better) they were."""
+
+    def center_solution(self) -> Tensor:
+        """Return the centre's weights followed by its decisions: (d + K,)."""
+        return _solutions(self._weights.center[None], _row(self.center_decisions()))[0].clone()
+
+    def _step(self) -> None:
+        before, records = self.state_dict(), problem_records(self.problem)
+        populations = self._population, self._center_population
+        try:
+            self._generation()
+        except BaseException:  # go on as if the generation had not begun
+            self.load_state_dict(before)
+            restore_problem_records(self.problem, records)
+            self._population, self._center_population = populations
+            if self._steps_count:
+                self.update_status({"iter": self._steps_count, **self.problem.status})
+            raise
+
+    def _generation(self) -> None:
+        batch, decisions, center_decisions = self._ask()
+        fitnesses, center_fitnesses = self._evaluate(batch)
+        residuals = self._residuals(fitnesses, decisions)
+        center_value = None
+        if len(center_fitnesses):
+            center_value = self._residuals(center_fitnesses.mean()[None], center_decisions)[0]
+        self._weights.tell(residuals, center_value)
+        if self._baseline is not None:
+            self._baseline.observe(decisions, fitnesses)
+        self._learn(decisions, fitnesses)
+
+    def _ask(self) -> tuple[SolutionBatch, Tensor | None, Tensor | None]:
+        """Return candidates, then centres; the candidates' decisions and the centre's."""
+        batch = CheckedBatch(self.problem, self._popsize + self._num_center_evaluations, empty=True)
+        # filled in place: with many weights a generation is most of the memory that a search takes
+        values, num_weights = batch.access_values(), len(self._weights.center)
+        self._weights.ask(self._steps_count, values[: self._popsize, :num_weights])
+        values[self._popsize :, :num_weights] = self._weights.center
+        decisions, center_decisions = self._decisions(), _row(self.center_decisions())
+        if decisions is not None:
+            values[: self._popsize, num_weights:] = decisions
+            values[self._popsize :, num_weights:] = center_decisions
+        return batch, decisions, center_decisions
+
+    def _evaluate(self, batch: SolutionBatch) -> tuple[Tensor, Tensor]:
+        """Evaluate candidates and centres; return the fitnesses of both, to be maximised."""
+        popsize = self._popsize
+        describe_next = getattr(self.problem, "describe_next", None)
+        if describe_next is not None:
+            describe_next(self._weights.perturbation, num_perturbed=popsize)
+        try:
+            self.problem.evaluate(batch)
+        finally:
+            if describe_next is not None:
+                describe_next(None)  # it may have failed before the description was used
+        # a plain copy: EvoTorch hands out read-only tensors
+        evals: Tensor = batch.evals[:, 0].as_subclass(Tensor).clone()
+        check_fitnesses(evals)
+        self._population = batch[:popsize]
+        self._center_population = batch[popsize:] if len(batch) > popsize else None
+        fitnesses = evals if self.problem.senses[0] == "max" else -evals
+        return fitnesses[:popsize], fitnesses[popsize:]
+
+    def _residuals(self, fitnesses: Tensor, decisions: Tensor | None) -> Tensor:
+        """Return the fitnesses less what the baseline expects of them."""
+        if self._baseline is None:
+            return fitnesses
+        return fitnesses - self._baseline.predict(len(fitnesses), decisions).to(fitnesses.dtype)
+
+    def _get_center(self) -> Tensor:
+        return self._weights.center
+
+    def _get_stdev(self) -> float:
+        return self._weights.stdev
+
+    def _get_update_norm(self) -> float:
+        return self._weights.update_norm
+
+    def _get_center_eval(self) -> float | None:
+        if self._center_population is None:
+            return None
+        return float(self._center_population.evals[:, 0].mean())
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that later generations depend on, the problem's state included."""
+        state = {
+            "search": self._kind(),
+            "step_count": self._steps_count,
+            "generator": self._generator.get_state(),
+            **self._weights.state_dict(),
+        }
+        if self._baseline is not None:
+            state["baseline"] = self._baseline.state_dict()
+        if hasattr(self.problem, "state_dict"):
+            state["problem"] = self.problem.state_dict()
+        return state
+
+    def _kind(self) -> dict[str, Any]:
+        """Return which search a state belongs to."""
+        return {
+            "num_weights": len(self._weights.center),
+            "baseline": None if self._baseline is None else type(self._baseline).__name__,
+            **self._weights.kind(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from what :meth:`state_dict` returned.
+
+        Raises:
+            StructuredLayersError: it is the state of another kind of search; nothing has changed.
+        """
+        kind, given = self._kind(), state.get("search")
+        if given != kind:
+            raise StructuredLayersError(
+                f"this search is {kind}, the state is of {given}; make the search with the "
+                f"settings of the one that was saved"
+            )
+        self.clear_status()  # it keeps what was asked for before
+        self._weights.load_state_dict(state)
+        self._steps_count = int(state["step_count"])
+        self._generator.set_state(state["generator"])
+        if self._baseline is not None:
+            self._baseline.load_state_dict(state["baseline"])
+        if "problem" in state:
+            self.problem.load_state_dict(state["problem"])
+
+
+def _weight_optimizer(
+    center: Tensor, popsize: int, generator: torch.Generator, options: SensingOptions
+) -> GradientSensing | CovarianceAdaptation:
+    check_choice("optimizer", options.get("optimizer", "adam"), (*OPTIMIZERS, "cmaes"))
+    if options.get("optimizer") != "cmaes":
+        return GradientSensing(center, popsize, generator, **options)
+    unused = sorted(options.keys() - {"optimizer", "stdev_init"})
+    if unused:
+        raise StructuredLayersError(
+            f"with optimizer='cmaes' there is no {', '.join(unused)}; only stdev_init is set"
+        )
+    return CovarianceAdaptation(
+        center, popsize, generator, stdev_init=options.get("stdev_init", 0.1)
+    )
+
+
+def _drawn_seed(problem: Problem) -> int:
+    """Draw a seed as EvoTorch's own searches do: from the problem's generator, else torch's."""
+    return int(torch.randint(2**63 - 1, (), generator=problem.generator))
+
+
+def _row(decisions: Tensor | None) -> Tensor | None:
+    return None if decisions is None else decisions[None]
+
+
+def _solutions(weights: Tensor, decisions: Tensor | None) -> Tensor:
+    return weights if decisions is None else torch.cat([weights, decisions.to(weights)], dim=1)
