@@ -2,8 +2,8 @@
 
     python benchmarks/ars_settings.py
 
-Each setting trains a linear policy for 160 episodes, three seeds. The centre is evaluated once every
-40 training episodes; the best of these gets 20 fresh episodes. Writes
+Each setting trains a linear policy for 160 episodes with three seeds. The centre is evaluated once
+every 40 training episodes; the best of these gets 20 fresh episodes. Writes
 benchmarks/results/ars_settings.json.
 """
 
