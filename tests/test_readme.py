@@ -42,6 +42,7 @@ TABLE_PAGES = (
     "docs/layers/learned.md",
     "docs/layers/speed.md",
     "docs/gradient_sensing.md",
+    "docs/search_results.md",
 )
 TABLES = ROOT / "benchmarks" / "readme_tables.py"
 
