@@ -1,8 +1,17 @@
 """The page that compares searches says what the records say."""
 
+from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
-from search_tables import search_parts
+import pytest
+from markdown_blocks import ROOT
+
+
+@pytest.fixture
+def search_parts(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, list[str]]]:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    return import_module("search_tables").search_parts
 
 
 def record(env: str, preset: str, seed: int, mean: float) -> dict[str, Any]:
@@ -22,7 +31,7 @@ def record(env: str, preset: str, seed: int, mean: float) -> dict[str, Any]:
     }
 
 
-def test_the_median_over_the_seeds_meets_its_goal_or_not() -> None:
+def test_the_median_over_the_seeds_meets_its_goal_or_not(search_parts: Callable) -> None:
     for means, verdict in (((100, 324, 400), "not reached"), ((100, 325, 400), "reached")):
         records = {str(m): record("Swimmer-v5", "ars-v1", s, m) for s, m in enumerate(means)}
         row = search_parts(records, None)["ars"][2]
@@ -30,7 +39,7 @@ def test_the_median_over_the_seeds_meets_its_goal_or_not() -> None:
         assert "1,000 to 1,002" in row and f"| {means[1]} |" in row
 
 
-def test_the_spread_is_that_between_seeds() -> None:
+def test_the_spread_is_that_between_seeds(search_parts: Callable) -> None:
     records = {str(s): record("Swimmer-v5", "stst", s, 10.0 * s) for s in range(3)}
     records["one"] = record("Hopper-v5", "unun", 7, 5.0)
     parts = search_parts(records, None)
