@@ -64,7 +64,7 @@ def planned_runs(actors: int) -> list[Planned]:
         runs.append(_ars("Swimmer-v5", "ars-v2", seed, _swimmer_steps("ars-v2"), 0))
     for env in OTHERS:
         for preset in ("stst", "stun", "unun"):
-            runs.append(_evolution(env, preset, 0, 2_000_000, actors))
+            runs.append(_evolution(env, preset, 0, 500_000, actors))
     return runs
 
 

@@ -43,6 +43,7 @@ TABLE_PAGES = (
     "docs/layers/speed.md",
     "docs/gradient_sensing.md",
     "docs/simulation.md",
+    "docs/search_results.md",
 )
 TABLES = ROOT / "benchmarks" / "readme_tables.py"
 
