@@ -15,7 +15,7 @@ from torch.nn.utils import vector_to_parameters
 
 from structured_layers.algorithms.perturbation import Perturbation
 from structured_layers.algorithms.search_spaces import SearchSpace
-from structured_layers.errors import EvaluationError, StructuredLayersError
+from structured_layers.errors import StructuredLayersError
 from structured_layers.policy import Policy
 from structured_layers.population import PopulationPolicy
 from structured_layers.specs import NetworkSpec
@@ -24,13 +24,11 @@ from structured_layers.topology import vector_to_topology
 from ..simulators import Simulator, make_simulator
 from .actors import DEFAULT_ACTOR_CONFIG, chunk_slices, ensure_ray, map_chunks
 from .episodes import cut_length, episode_seed
+from .fitness import check_failures, fitness_and_data
 from .normalizer import ObservationNormalizer
 from .perturbed_rows import PerturbedRows
 from .rollouts import Candidates, Normalization, Rollouts, rollout
 from .spaces import actions_of
-
-MAX_FAILED_SHARE = 0.4
-"""Above this share of failed candidates a generation says nothing and the search stops."""
 
 
 class PolicyProblem(Problem):
@@ -179,14 +177,12 @@ class PolicyProblem(Problem):
         self.generation += 1
         self.env_steps += int(rollouts.steps.sum())
         self.num_failed = int(rollouts.failed.sum())
-        if self.num_failed > MAX_FAILED_SHARE * len(rollouts.failed):
-            raise EvaluationError(
-                f"{self.num_failed} of {len(rollouts.failed)} candidates failed in generation "
-                f"{self.generation} (more than {MAX_FAILED_SHARE:.0%}); the last failure was: "
-                f"{rollouts.error}"
-            )
+        check_failures(rollouts, self.generation)
         self._merge_observations(rollouts, num_perturbed)
-        batch.set_evals(*self._evals(rollouts))
+        evals = fitness_and_data(
+            rollouts, num_episodes=self.num_episodes, alive_bonus=self.alive_bonus
+        )
+        batch.set_evals(*evals)
 
     def _candidates(self, values: Tensor, perturbation: Perturbation | None = None) -> Candidates:
         """Split solutions into weights and decisions and seed their episodes."""
@@ -227,19 +223,6 @@ class PolicyProblem(Problem):
             int(rollouts.steps[good].sum()),
             rollouts.observation_sum[good].sum(axis=0),
             rollouts.observation_sum_of_squares[good].sum(axis=0),
-        )
-
-    def _evals(self, rollouts: Rollouts) -> tuple[Tensor, Tensor]:
-        """Return fitnesses (n,) and data (n, 3); a failed candidate gets the worst of the rest."""
-        full = (rollouts.rewards + rollouts.alive_bonus) / self.num_episodes
-        fitness = full if self.alive_bonus else rollouts.rewards / self.num_episodes
-        failed = rollouts.failed
-        fitness = np.where(failed, np.min(fitness[~failed]), fitness)
-        full = np.where(failed, np.min(full[~failed]), full)
-        data = np.stack([full, rollouts.steps, failed], axis=1)
-        return (
-            torch.from_numpy(fitness).to(torch.float32),
-            torch.from_numpy(data).to(torch.float32),
         )
 
     def _report(self, batch: SolutionBatch) -> dict[str, Any]:
