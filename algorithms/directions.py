@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
 from structured_layers.errors import StructuredLayersError
 
+from .threads import one_thread
 from .walsh_hadamard import padded_size, walsh_hadamard_, walsh_signs
 
 Directions = Callable[[int, int, torch.Generator, torch.dtype], Tensor]
@@ -194,27 +194,13 @@ def _orthogonal_blocks(
 ) -> Iterator[Tensor]:
     for count in _block_sizes(num_directions, dimension):
         columns = torch.randn(count, dimension, generator=generator, dtype=torch.float64).T
-        with _one_thread():
+        with one_thread():
             basis, triangle = torch.linalg.qr(columns)  # (d, count)
             norms = columns.norm(dim=0)
         # with a positive diagonal the basis depends on the columns' directions alone, so their
         # norms are chi(d), independent of each other and of the basis
         basis *= triangle.diagonal().sign() * norms
         yield basis.T.to(dtype)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Sum in an order that does not depend on how many threads this process has.
-
-    Another process, such as a Ray actor, makes the same directions from the same seed.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _hadamard_blocks(

@@ -25,6 +25,7 @@ from .optimizer_state import load_optimizer_state_dict, optimizer_state_dict, se
 from .perturbation import Perturbation
 from .ranking import RANKING_METHODS
 from .schedules import Schedule
+from .search_checks import checked_gradient
 from .sensing_estimators import Estimator, resolve_estimator
 from .top_directions import TOP_RULES, top_directions
 
@@ -177,7 +178,7 @@ class GradientSensing:
             utilities, center_utility, self._blocks(top), self.stdev, slope=slope
         )
         self._only_block = None
-        gradient = _checked(gradient, self.center)
+        gradient = checked_gradient(gradient, self.center)
         if self._slope is not None:
             self._slope.observe(gradient)
         self._update(gradient)
@@ -238,24 +239,6 @@ class GradientSensing:
         for name, schedule in self._schedules.items():
             if schedule is not None and hasattr(schedule, "load_state_dict"):
                 schedule.load_state_dict(state[f"{name}_schedule"])
-
-
-def _checked(gradient: Tensor, center: Tensor) -> Tensor:
-    """Return the gradient, of the centre's dtype, or raise unless it can be followed."""
-    if not isinstance(gradient, Tensor) or gradient.shape != center.shape:
-        got = tuple(gradient.shape) if isinstance(gradient, Tensor) else repr(gradient)
-        raise StructuredLayersError(
-            f"the estimator must return a tensor of shape ({len(center)},), got {got}"
-        )
-    gradient = gradient.to(center.dtype)
-    broken = int((~gradient.isfinite()).sum())
-    if broken:
-        raise EvaluationError(
-            f"the estimate of the gradient is not finite in {broken} of {len(center)} entries; "
-            f"take smaller fitnesses, another ranking_method or, if it is your own, mend the "
-            f"estimator"
-        )
-    return gradient
 
 
 def _check_names(optimizer: str, ranking_method: str, top_rule: str) -> None:

@@ -1,4 +1,4 @@
-"""What a problem, and the fitnesses it returns, must be for an evolution strategy."""
+"""What a problem, its fitnesses and the gradient from them must be for an evolution strategy."""
 
 from __future__ import annotations
 
@@ -39,6 +39,24 @@ def check_fitnesses(evals: Tensor) -> None:
             f"{float(evals[first])} of candidate {first}; return a large finite number for "
             f"candidates that fail"
         )
+
+
+def checked_gradient(gradient: Tensor, center: Tensor) -> Tensor:
+    """Return the gradient, of the centre's dtype, or raise unless it can be followed."""
+    if not isinstance(gradient, Tensor) or gradient.shape != center.shape:
+        got = tuple(gradient.shape) if isinstance(gradient, Tensor) else repr(gradient)
+        raise StructuredLayersError(
+            f"the estimator must return a tensor of shape ({len(center)},), got {got}"
+        )
+    gradient = gradient.to(center.dtype)
+    broken = int((~gradient.isfinite()).sum())
+    if broken:
+        raise EvaluationError(
+            f"the estimate of the gradient is not finite in {broken} of {len(center)} entries; "
+            f"take smaller fitnesses, another ranking_method or, if it is your own, mend the "
+            f"estimator"
+        )
+    return gradient
 
 
 class CheckedBatch(SolutionBatch):
