@@ -36,6 +36,7 @@ from structured_layers.integrations.evotorch.ray_session import ensure_ray
 ENV, SIZES, EPISODE = "HalfCheetah-v5", (17, 32, 6), 1000
 PER_ACTOR = 32  # candidates of the model
 ACTORS = (8, 64, 512, 4096)
+SETTLE = 8.0  # seconds of generations before the first measurement: Ray's services start meanwhile
 BYTES_PER_SECOND = 1.25e9  # of the driver's network card in the model: 10 Gbit/s
 
 
@@ -54,7 +55,9 @@ def make_search(num_actors: int, popsize: int, episode_length: int) -> ES:
 def measure_rate(num_actors: int, generations: int) -> list[float]:
     """Environment steps per second of whole generations."""
     search = make_search(num_actors, PER_ACTOR * 4, EPISODE)
-    search.step()
+    warm = time.perf_counter() + SETTLE
+    while time.perf_counter() < warm:
+        search.step()
     rates = []
     for _ in range(generations):
         steps, start = search.problem.env_steps, time.perf_counter()

@@ -21,6 +21,7 @@ from structured_layers.algorithms.perturbation import Perturbation
 from structured_layers.integrations.evotorch import PolicyProblem
 
 SAMPLE = 1.0  # seconds that a measurement lasts at least, by generations of the same candidates
+SETTLE = 8.0  # seconds of generations before the first measurement: Ray's services start meanwhile
 FALLING = Row(
     "Hopper, ends early", "Hopper-v5", 1.15,
     {"healthy_angle_range": (-3.0, 3.0), "healthy_z_range": (0.2, float("inf"))},
@@ -44,7 +45,10 @@ class Generations:
     ) -> None:
         self.problem, self.values, self._perturbation = problem, values, perturbation
         self._start = problem.state_dict()
+        start = time.perf_counter()
         self.run()  # actors start
+        while problem.crew is not None and time.perf_counter() - start < SETTLE:
+            self.run()
 
     def run(self) -> tuple[int, float]:
         """Evaluate once and return the environment steps and seconds."""

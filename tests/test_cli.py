@@ -122,6 +122,7 @@ def test_options_reach_the_run(capsys, tmp_path):
     )
     assert json.loads((tmp_path / "run" / "config.json").read_text())["config"] == {
         "env": DRIFT,
+        "env_config": {},
         "structure": "edges",
         "hidden": [4],
         "num_colors": None,

@@ -115,9 +115,10 @@ def test_a_run_trains_with_its_arguments_and_goes_on_with_them(tmp_path, capsys)
 
 
 def test_presets_see_the_arguments():
-    assert preset_settings("stst", "Swimmer-v5", SHOWN)["hidden"]
+    settings = preset_settings("stst", "Swimmer-v5", {"env_config": SHOWN})
+    assert settings["env_config"] == SHOWN and settings["hidden"]
     with pytest.raises(StructuredLayersError, match="no argument 'forward'"):
-        preset_settings("stst", "Swimmer-v5", {"forward": 2})
+        preset_settings("stst", "Swimmer-v5", {"env_config": {"forward": 2}})
 
 
 @pytest.mark.parametrize(
