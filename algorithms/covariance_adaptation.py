@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,7 @@ class CovarianceAdaptation:
     """
 
     needs_center = False
+    mirrored = False
     perturbation = None
 
     def __init__(
@@ -56,11 +58,14 @@ class CovarianceAdaptation:
         if len(center) < 2:
             raise StructuredLayersError("CMA-ES needs at least 2 weights; take another optimizer")
         self._dtype, self._generator = center.dtype, generator
-        self._cma = CMA(
-            center.double().numpy().copy(), float(stdev_init), population_size=int(popsize)
-        )
-        self._asked = np.empty((0, len(center)))
+        self._make = partial(CMA, sigma=float(stdev_init), population_size=int(popsize))
+        self.move_to(center)
         self.update_norm = 0.0
+
+    def move_to(self, center: Tensor) -> None:
+        """Begin at weights (d,), with the first σ and C."""
+        self._cma = self._make(center.double().numpy().copy())
+        self._asked = np.empty((0, len(center)))
 
     def kind(self) -> dict[str, Any]:
         """Return what a state of this object depends on."""

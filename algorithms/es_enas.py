@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Unpack
 
+import torch
 from evotorch import Problem
 from torch import Tensor
 
 from structured_layers.errors import StructuredLayersError
 
-from .argument_checks import Center, center_tensor, check_integer
+from .argument_checks import Center, center_tensor, check_choice, check_integer
 from .baselines import Baseline, StructureBaseline
 from .controllers import Controller
 from .gradient_sensing import SensingOptions
+from .objectives import Objective
+from .pareto import ParetoArchive, checked_values
+from .phases import Phase
 from .search_checks import check_problem
 from .weight_search import WeightSearch
 
@@ -36,12 +40,27 @@ class ESENAS(WeightSearch):
         baseline: ``"structure"`` subtracts from each fitness what a
             :class:`~structured_layers.algorithms.baselines.StructureBaseline` has learned about its
             structure; one's own ``Baseline``; None subtracts nothing.
+        objective: what the controller observes, a function of the decisions (n, K) and the returns
+            (n,), see :mod:`~structured_layers.algorithms.objectives`; None is the return. The
+            weights follow the return.
+        num_observed: how many of a generation's objectives, chosen at random, the controller
+            observes; None is all.
+        phase_length: T. Structures are held for T generations and the controller observes the best
+            return that each one came to, averaged over the candidates that held it, as in Chromatic
+            Networks; None proposes anew and observes in every generation, as in ES-ENAS.
+        num_elites: so many pairs of a generation, or candidates where there are no pairs, get the
+            controller's best structure.
+        paired_structures: whether the two signs of a pair share their structure.
+        center_structures: ``"sampled"`` evaluates θ with structures of the generation as well, as
+            often as with the best one, and the forward estimator compares with their mean.
+        archive: what is kept of all structures that were evaluated; None keeps nothing.
         seed: of the search's own generator; None draws one from the problem's generator. The
             controller has its own.
         **options: as in :class:`ES`. With ``optimizer="cmaes"`` CMA-ES moves the weights.
 
     Reference:
-        Song et al., ES-ENAS, 2021 (arXiv 2101.07415), Algorithm 1 and C.4.
+        Song et al., ES-ENAS, 2021 (arXiv 2101.07415), Algorithm 1 and C.4; Song et al., Chromatic
+        Networks, 2019 (arXiv 1907.06511): phases and the sampled pivot.
     """
 
     def __init__(
@@ -53,6 +72,13 @@ class ESENAS(WeightSearch):
         center_init: Center | None = None,
         num_center_evaluations: int | None = None,
         baseline: str | Baseline | None = None,
+        objective: Objective | None = None,
+        num_observed: int | None = None,
+        phase_length: int | None = None,
+        num_elites: int = 0,
+        paired_structures: bool = False,
+        center_structures: str = "best",
+        archive: ParetoArchive | None = None,
         seed: int | None = None,
         **options: Unpack[SensingOptions],
     ) -> None:
@@ -75,6 +101,42 @@ class ESENAS(WeightSearch):
             seed=seed,
             options=options,
         )
+        self._set_objective(objective, num_observed, phase_length)
+        self._set_structures(num_elites, paired_structures, center_structures)
+        self.archive = archive
+
+    def _set_objective(
+        self, objective: Objective | None, num_observed: int | None, phase_length: int | None
+    ) -> None:
+        if objective is not None and not callable(objective):
+            raise StructuredLayersError(
+                f"objective must be a function of decisions and returns, or None for the return, "
+                f"got {objective!r}"
+            )
+        if num_observed is not None:
+            check_integer("num_observed", num_observed, 1, self._popsize, ", the popsize")
+        if phase_length is not None:
+            check_integer("phase_length", phase_length, 1)
+        self.objective, self.num_observed = objective, num_observed
+        self.phase = None if phase_length is None else Phase(phase_length)
+
+    def _set_structures(self, num_elites: int, paired: bool, center_structures: str) -> None:
+        check_choice("center_structures", center_structures, ("best", "sampled"))
+        if paired and not self._weights.mirrored:
+            raise StructuredLayersError(
+                "paired_structures needs pairs of candidates: take estimator='antithetic' and no "
+                "CMA-ES"
+            )
+        if center_structures == "sampled":
+            if not self._weights.needs_center:
+                raise StructuredLayersError(
+                    "center_structures='sampled' is what the forward estimator compares with; take "
+                    "estimator='forward'"
+                )
+            self._num_pivots = self._num_center_evaluations
+        group = 2 if self._weights.mirrored else 1
+        check_integer("num_elites", num_elites, 0, self._popsize // group)
+        self._num_elites, self._paired = group * int(num_elites), bool(paired)
 
     def _status_getters(self) -> dict[str, Any]:
         return {**super()._status_getters(), "controller_updates": self._get_controller_updates}
@@ -83,29 +145,83 @@ class ESENAS(WeightSearch):
         return self.controller.num_updates
 
     def _decisions(self) -> Tensor | None:
-        decisions = self.controller.propose(self._popsize)
+        if self.phase is not None and self.phase.decisions is not None:
+            return self.phase.decisions
+        number = self._popsize // 2 if self._paired else self._popsize
+        decisions = self.controller.propose(number)
+        if self._paired:
+            decisions = decisions.repeat_interleave(2, dim=0)
         self.controller.space.check(decisions)
+        if self._num_elites:
+            decisions = decisions.clone()
+            decisions[: self._num_elites] = self.controller.best()
         return decisions
 
     def center_decisions(self) -> Tensor | None:
         """Return the controller's best structure (K,)."""
         return self.controller.best()
 
-    def _learn(self, decisions: Tensor | None, fitnesses: Tensor) -> None:
+    def center_merit(self, solution: Tensor, value: float) -> float:
+        """Return what the controller's objective makes of the return of a centre (d + K,)."""
+        if self.objective is None:
+            return value
+        objective = getattr(self.objective, "alone", self.objective)
+        decisions = solution[len(self._weights.center) :].long()
+        return float(objective(decisions[None], torch.tensor([value], dtype=torch.float64))[0])
+
+    def _start_structure(self, decisions: Tensor | None) -> None:
         if decisions is not None:
-            self.controller.observe(decisions, fitnesses)
+            self.controller.start_at(decisions)
+
+    def _pivot_decisions(self, decisions: Tensor) -> Tensor:
+        """Return structures from all parts of a generation, elites in proportion."""
+        rows = torch.arange(self._num_pivots) * len(decisions) // self._num_pivots
+        return decisions[rows]
+
+    def _learn(self, decisions: Tensor | None, fitnesses: Tensor) -> None:
+        if decisions is None:
+            return
+        if self.archive is not None:
+            self.archive.observe(decisions, fitnesses, self._steps_count + 1)
+        if self.phase is not None:
+            judged = self.phase.observe(decisions, fitnesses)
+            if judged is None:
+                return
+            decisions, fitnesses = judged
+        if self.objective is not None:
+            objectives = self.objective(decisions, fitnesses)
+            fitnesses = checked_values("the controller's objective", objectives, len(decisions))
+        if self.num_observed is not None and self.num_observed < len(decisions):
+            order = torch.randperm(len(decisions), generator=self._generator)
+            chosen = order[: self.num_observed].sort().values
+            decisions, fitnesses = decisions[chosen], fitnesses[chosen]
+        self.controller.observe(decisions, fitnesses)
 
     def _kind(self) -> dict[str, Any]:
-        return {**super()._kind(), "controller": type(self.controller).__name__}
+        kind = {**super()._kind(), "controller": type(self.controller).__name__}
+        if self.phase is not None:
+            kind["phase_length"] = self.phase.length
+        if self.archive is not None:
+            kind["archive"] = self.archive.name
+        return kind
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that later generations depend on, the controller's state included."""
-        return {**super().state_dict(), "controller": self.controller.state_dict()}
+        state = {**super().state_dict(), "controller": self.controller.state_dict()}
+        for name, part in self._stateful():
+            state[name] = part.state_dict()
+        return state
+
+    def _stateful(self) -> list[tuple[str, Any]]:
+        parts = {"phase": self.phase, "archive": self.archive, "objective": self.objective}
+        return [(name, part) for name, part in parts.items() if hasattr(part, "state_dict")]
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from what :meth:`state_dict` returned."""
         super().load_state_dict(state)
         self.controller.load_state_dict(state["controller"])
+        for name, part in self._stateful():
+            part.load_state_dict(state[name])
 
 
 def _baseline(baseline: str | Baseline | None, controller: Controller) -> Baseline | None:

@@ -129,9 +129,18 @@ class GradientSensing:
         """Whether :meth:`tell` needs the fitness of the centre."""
         return self._estimator.needs_center
 
+    @property
+    def mirrored(self) -> bool:
+        """Whether candidates come in pairs of opposite signs."""
+        return self._estimator.mirrored
+
     def kind(self) -> dict[str, Any]:
         """Return what a state of this object depends on."""
         return {"optimizer": self._optimizer_name, "slope": self._slope is not None}
+
+    def move_to(self, center: Tensor) -> None:
+        """Begin at other weights (d,)."""
+        self.center = center.clone()
 
     def ask(self, generation: int, out: Tensor) -> None:
         """Write the candidates of a generation into ``out`` (popsize, d), pairs in turn.

@@ -13,10 +13,11 @@ from torch import Tensor
 
 from structured_layers.errors import StructuredLayersError
 
-from .argument_checks import check_choice, check_integer, check_seed
+from .argument_checks import center_tensor, check_choice, check_integer, check_seed
 from .baselines import Baseline
 from .covariance_adaptation import CovarianceAdaptation
 from .gradient_sensing import OPTIMIZERS, GradientSensing, SensingOptions
+from .perturbation import Perturbation
 from .search_checks import (
     CheckedBatch,
     check_fitnesses,
@@ -54,6 +55,7 @@ class WeightSearch(SearchAlgorithm, SinglePopulationAlgorithmMixin):
         self._popsize = popsize
         # an estimator that compares with the centre evaluates it at least once
         self._num_center_evaluations = max(num_center_evaluations, int(self._weights.needs_center))
+        self._num_pivots = 0  # evaluations of the centre with other structures, after those
         self._baseline = baseline
         self._population: SolutionBatch | None = None
         self._center_population: SolutionBatch | None = None
@@ -93,6 +95,30 @@ class WeightSearch(SearchAlgorithm, SinglePopulationAlgorithmMixin):
         """Return the centre's weights followed by its decisions: (d + K,)."""
         return _solutions(self._weights.center[None], _row(self.center_decisions()))[0].clone()
 
+    def center_merit(self, solution: Tensor, value: float) -> float:
+        """Return what decides among centres (d + K,) of different generations: their returns."""
+        return value
+
+    def start_at(self, center: Tensor, decisions: Tensor | None = None) -> None:
+        """Begin at these weights (d,), and with this structure (K,) if there is a search space.
+
+        Raises:
+            StructuredLayersError: the search has begun, or cannot begin there.
+        """
+        if self._steps_count:
+            raise StructuredLayersError(
+                f"a search starts somewhere before its first step, and this one took "
+                f"{self._steps_count}"
+            )
+        num_weights, dtype = len(self._weights.center), self._weights.center.dtype
+        center = center_tensor(center, num_weights, dtype, " here")
+        self._start_structure(decisions)
+        self._weights.move_to(center)
+
+    def _start_structure(self, decisions: Tensor | None) -> None:
+        if decisions is not None:
+            raise StructuredLayersError("this search has no structure that could start somewhere")
+
     def _step(self) -> None:
         before, records = self.state_dict(), problem_records(self.problem)
         populations = self._population, self._center_population
@@ -111,7 +137,10 @@ class WeightSearch(SearchAlgorithm, SinglePopulationAlgorithmMixin):
         fitnesses, center_fitnesses = self._evaluate(batch)
         residuals = self._residuals(fitnesses, decisions)
         center_value = None
-        if len(center_fitnesses):
+        if self._num_pivots and decisions is not None:
+            pivots = center_fitnesses[self._num_center_evaluations :]
+            center_value = self._residuals(pivots, self._pivot_decisions(decisions)).mean()
+        elif len(center_fitnesses):
             center_value = self._residuals(center_fitnesses.mean()[None], center_decisions)[0]
         self._weights.tell(residuals, center_value)
         if self._baseline is not None:
@@ -120,7 +149,8 @@ class WeightSearch(SearchAlgorithm, SinglePopulationAlgorithmMixin):
 
     def _ask(self) -> tuple[SolutionBatch, Tensor | None, Tensor | None]:
         """Return candidates, then centres; the candidates' decisions and the centre's."""
-        batch = CheckedBatch(self.problem, self._popsize + self._num_center_evaluations, empty=True)
+        num_centers = self._num_center_evaluations + self._num_pivots
+        batch = CheckedBatch(self.problem, self._popsize + num_centers, empty=True)
         # filled in place: with many weights a generation is most of the memory that a search takes
         values, num_weights = batch.access_values(), len(self._weights.center)
         self._weights.ask(self._steps_count, values[: self._popsize, :num_weights])
@@ -129,14 +159,24 @@ class WeightSearch(SearchAlgorithm, SinglePopulationAlgorithmMixin):
         if decisions is not None:
             values[: self._popsize, num_weights:] = decisions
             values[self._popsize :, num_weights:] = center_decisions
+            if self._num_pivots:
+                values[-self._num_pivots :, num_weights:] = self._pivot_decisions(decisions)
         return batch, decisions, center_decisions
+
+    def _pivot_decisions(self, decisions: Tensor) -> Tensor:
+        """Return the decisions (p, K) of the centre that a generation is compared with."""
+        raise NotImplementedError  # only a search with a controller has several
+
+    def _described(self) -> Perturbation | None:
+        """Return how the candidates are made of the centre, None if they have to be sent."""
+        return self._weights.perturbation
 
     def _evaluate(self, batch: SolutionBatch) -> tuple[Tensor, Tensor]:
         """Evaluate candidates and centres; return the fitnesses of both, to be maximised."""
         popsize = self._popsize
         describe_next = getattr(self.problem, "describe_next", None)
         if describe_next is not None:
-            describe_next(self._weights.perturbation, num_perturbed=popsize)
+            describe_next(self._described(), num_perturbed=popsize)
         try:
             self.problem.evaluate(batch)
         finally:
@@ -146,7 +186,8 @@ class WeightSearch(SearchAlgorithm, SinglePopulationAlgorithmMixin):
         evals: Tensor = batch.evals[:, 0].as_subclass(Tensor).clone()
         check_fitnesses(evals)
         self._population = batch[:popsize]
-        self._center_population = batch[popsize:] if len(batch) > popsize else None
+        num_centers = self._num_center_evaluations
+        self._center_population = batch[popsize : popsize + num_centers] if num_centers else None
         fitnesses = evals if self.problem.senses[0] == "max" else -evals
         return fitnesses[:popsize], fitnesses[popsize:]
 

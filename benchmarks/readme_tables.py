@@ -22,6 +22,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from better_search import GROUP as BETTER_SEARCH
+from better_search_tables import better_search_parts
+from controllers_tables import controllers_parts
 from layer_tables import digits_table, limits_table
 from markdown_tables import table
 from rollout_tables import goals_section
@@ -82,6 +85,11 @@ def outdated_files(root: Path) -> dict[Path, bytes]:
         docs / "layers" / "speed.md": {"": limits},
         docs / "gradient_sensing.md": {"": sensing},
         docs / "simulation.md": {"": scaling},
+        docs / "controllers.md": controllers_parts(
+            read_measurement(results / "controllers.json"),
+            read_measurement(results / "mask_convergence.json"),
+        ),
+        docs / "better_search.md": better_search_parts(read_records(results / BETTER_SEARCH)),
         docs / "search_results.md": search_parts(
             read_records(results / GROUP), read_measurement(results / "ars_settings.json")
         ),

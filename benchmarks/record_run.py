@@ -74,6 +74,7 @@ def write_record(folder: Path, run: Path, start: dict[str, Any], *, pictures: bo
         "hidden": list(config.hidden),
         "seed": config.seed,
         "env_steps": int(last["env_steps"]),
+        "env_steps_before": steps_before(config.init_from),
         "training_seconds": float(last["seconds"]),
         "weights": size.weights,
         "biases": size.biases,
@@ -89,6 +90,15 @@ def write_record(folder: Path, run: Path, start: dict[str, Any], *, pictures: bo
     }
     write_json(folder / "record.json", record)
     print(json.dumps(record, indent=2))
+
+
+def steps_before(init_from: str | None) -> int:
+    """Return the steps of the run whose policy another run started at, and of those before it."""
+    if init_from is None or not (ROOT / init_from / "progress.csv").exists():
+        return 0
+    names, *rows = (ROOT / init_from / "progress.csv").read_text().splitlines()
+    steps = dict(zip(names.split(","), rows[-1].split(","), strict=True))["env_steps"]
+    return int(steps) + steps_before(read_run_config(ROOT / init_from).init_from)
 
 
 def _actors(command: list[str]) -> list[str]:

@@ -35,6 +35,7 @@ def make_old(folder):
 def assert_same_run(one, other):
     """The same progress but for the time it took, and the same bits in checkpoint and policy."""
     assert _progress(one) == _progress(other)
+    assert snapshot(one / "history") == snapshot(other / "history")
     states = [read_checkpoint(folder / "checkpoint") for folder in (one, other)]
     for state in states:
         del state["seconds"], state["progress"]  # where the times end in progress.csv

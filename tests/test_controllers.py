@@ -15,9 +15,13 @@ from structured_layers.algorithms import (
     Controller,
     EdgeSubset,
     FixedPopulation,
+    PolicyGradient,
+    ProductSpace,
     RandomSearch,
     RegularizedEvolution,
+    Replay,
     SearchSpace,
+    UnitActivationChoice,
 )
 from structured_layers.algorithms.checkpoints import read_checkpoint, write_checkpoint
 
@@ -25,8 +29,18 @@ CONTROLLERS: dict[str, Callable[..., Controller]] = {
     "random": RandomSearch,
     "fixed": partial(FixedPopulation, population_size=10),
     "evolution": partial(RegularizedEvolution, population_size=12),
+    "mutations": partial(RegularizedEvolution, population_size=12, num_mutations=3),
+    "reinforce": partial(PolicyGradient, algorithm="reinforce", update_batch_size=4),
+    "ppo": partial(PolicyGradient, update_batch_size=4),
+    "replay": lambda space, seed=None: Replay(
+        RegularizedEvolution(space, population_size=12, seed=seed), share=0.3, seed=seed
+    ),
 }
-SPACES = {"coloring": Coloring(6, 3), "edges": EdgeSubset(10, 4)}
+SPACES = {
+    "coloring": Coloring(6, 3),
+    "edges": EdgeSubset(10, 4),
+    "product": ProductSpace([EdgeSubset(9, 3), UnitActivationChoice(4)]),
+}
 each_controller = pytest.mark.parametrize("make", CONTROLLERS.values(), ids=CONTROLLERS)
 each_space = pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
 
@@ -158,6 +172,7 @@ def test_bad_observations(
             "tournament_size must be between 1 and population_size=5, got 6",
         ),
         (partial(RegularizedEvolution, tournament_size=0), "population_size=100, got 0"),
+        (partial(RegularizedEvolution, num_mutations=0), "num_mutations must be an integer of at"),
         (partial(FixedPopulation, population_size=0), "population_size must be at least 1, got 0"),
         (partial(FixedPopulation, decay=1.0), r"decay must be in \[0, 1\), got 1.0"),
         (partial(FixedPopulation, decay=-0.1), r"decay must be in \[0, 1\), got -0.1"),
@@ -233,6 +248,19 @@ def test_parents_are_the_winners_of_tournaments() -> None:
         by_rank = torch.bincount(parents, minlength=4)[[2, 0, 3, 1]] / 2000
         for share, p in zip(by_rank.tolist(), expected, strict=True):
             assert abs(share - p) <= 5 * (p * (1 - p) / 2000) ** 0.5
+
+
+def test_children_differ_by_up_to_so_many_choices() -> None:
+    """Two mutations hit the same edge of 30 in 1 of 30 cases, and undo each other in 1 of 8."""
+    controller = RegularizedEvolution(
+        Coloring(30, 9), population_size=2, tournament_size=2, num_mutations=3, seed=0
+    )
+    controller.observe(controller.propose(2), torch.tensor([1.0, 2.0]))
+    distances = (controller.propose(3000) != controller.best()).sum(dim=1)
+    shares = torch.bincount(distances, minlength=4) / 3000
+    assert len(shares) == 4
+    assert shares[0] < 0.01
+    assert (shares[1:] > 0.25).all()
 
 
 def test_random_search_remembers_the_best_it_saw() -> None:

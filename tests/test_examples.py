@@ -14,6 +14,10 @@ CASES = {
     "es_halfcheetah.py": (SHORT, "over 1 fresh episodes"),
     "es_minitaur.py": (SHORT, "over 1 fresh episodes"),
     "es_enas_swimmer.py": ([*SHORT, "--center-evaluations", "1", "--out", "policy"], "policy: ret"),
+    "own_controller.py": (
+        ["--popsize", "2", "--generations", "1", "--episode-length", "10"],
+        "best structure",
+    ),
     "digits.py": (["--epochs", "1"], "colors-learned"),
     "sb3_ppo.py": (["--total-steps", "256", "--episodes", "1"], "20 weights in the actor"),
     "cleanrl_ppo.py": (["--total-steps", "1024"], "20 weights, mean return"),
@@ -38,6 +42,12 @@ def test_example(name: str, tmp_path: Path) -> None:
     )
     assert result.returncode == 0, result.stderr
     assert expected in result.stdout
+
+
+def test_a_controller_of_ones_own_is_short() -> None:
+    text = (EXAMPLES / "own_controller.py").read_text()
+    body = text[text.index("class HillClimbing") : text.index("def main")]
+    assert len([line for line in body.splitlines() if line.strip()]) <= 20
 
 
 @pytest.mark.parametrize("name", CASES)

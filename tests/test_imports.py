@@ -14,6 +14,7 @@ OPTIONAL = [
     "matplotlib",
     "mujoco",
     "onnx",
+    "pyglove",
     "ray",
     "rich",
     "sb3_contrib",

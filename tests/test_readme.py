@@ -42,6 +42,8 @@ TABLE_PAGES = (
     "docs/layers/learned.md",
     "docs/layers/speed.md",
     "docs/gradient_sensing.md",
+    "docs/controllers.md",
+    "docs/better_search.md",
     "docs/simulation.md",
     "docs/search_results.md",
 )

@@ -66,6 +66,7 @@ def test_the_folder_holds_what_the_documentation_says(tmp_path):
         "progress.csv",
         "tensorboard",
         "checkpoint",
+        "history",
         "policy",
     }
     assert {p.name for p in (folder / "policy").iterdir()} == {"policy.json", "weights.safetensors"}
@@ -167,7 +168,7 @@ def test_a_failing_creation_leaves_nothing_behind(settings, message, tmp_path):
         ({"controller": "oracle"}, "controller must be one of .*got 'oracle'"),
         ({"structure": "toeplitz", "num_colors": 3}, "num_colors goes with structure chromatic"),
         ({"structure": "dense", "controller": "random"}, "controller goes with structure"),
-        ({"num_edges": 3}, "num_edges goes with structure edges"),
+        ({"structure": "edge-mask", "num_edges": 3}, "num_edges goes with structure edges"),
         ({"controller": "random"}, "no population"),
         ({"total_steps": 0}, "total_steps must be at least 1"),
         ({"center_evaluations": 0}, "center_evaluations must be at least 1"),

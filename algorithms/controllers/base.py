@@ -32,6 +32,17 @@ class Controller(ABC):
             self.generator.manual_seed(seed)
         self.num_updates = 0
 
+    def start_at(self, decisions: Tensor) -> None:
+        """Go on from a structure (K,).
+
+        Raises:
+            StructuredLayersError: it is no member of the space, or this controller keeps to none.
+        """
+        raise StructuredLayersError(
+            f"{type(self).__name__} starts with structures of its own; take LocalSearch to start "
+            "at a given one"
+        )
+
     @abstractmethod
     def propose(self, n: int) -> Tensor:
         """Return n structures to try: (n, K) int64."""
@@ -59,6 +70,10 @@ class Controller(ABC):
     @abstractmethod
     def best(self) -> Tensor:
         """Return the structure (K,) that the controller holds to be the best."""
+
+    def ranked(self, n: int) -> Tensor:
+        """Return up to n different structures (m, K) that are known to be good, the best first."""
+        return self.best()[None]
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that later proposals depend on: tensors and plain values."""

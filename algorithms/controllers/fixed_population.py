@@ -12,6 +12,7 @@ from structured_layers.errors import StructuredLayersError
 
 from ..search_spaces import SearchSpace
 from .base import Controller
+from .good_structures import distinct_rows, row_keys
 
 
 class FixedPopulation(Controller):
@@ -60,13 +61,38 @@ class FixedPopulation(Controller):
         """Return the member (K,) with the highest average objective."""
         return self._members[int(self._scores.argmax())].clone()
 
+    def ranked(self, n: int) -> Tensor:
+        """Return up to n different members (m, K) that were tried, by their average objectives."""
+        order = self._scores.argsort(descending=True, stable=True)
+        tried = order[: int((self._scores > -torch.inf).sum())]
+        return distinct_rows(self._members[tried])[:n]
+
+    def hold(self, members: Tensor) -> None:
+        """Take these structures (n, K) in the place of the random ones.
+
+        Raises:
+            StructuredLayersError: they are no members of the space, or the search has begun.
+        """
+        self.space.check(members)
+        if self.num_updates or not len(members):
+            raise StructuredLayersError(
+                f"a fixed population is given before its first update, and is not empty; got "
+                f"{len(members)} structures after {self.num_updates} updates"
+            )
+        self._members = members.clone()
+        self._scores = torch.full((len(members),), -torch.inf, dtype=torch.float64)
+        self._next = 0
+
     def _observe(self, decisions: Tensor, objectives: Tensor) -> None:
-        for decision, objective in zip(decisions, objectives, strict=True):
-            for row in torch.nonzero((self._members == decision).all(dim=1)).flatten().tolist():
+        rows: dict[bytes, list[int]] = {}
+        for row, key in enumerate(row_keys(self._members)):
+            rows.setdefault(key, []).append(row)
+        for key, objective in zip(row_keys(decisions), objectives.tolist(), strict=True):
+            for row in rows.get(key, ()):
                 old = float(self._scores[row])
-                new = float(objective)
                 seen = old != -torch.inf
-                self._scores[row] = self.decay * old + (1 - self.decay) * new if seen else new
+                new = self.decay * old + (1 - self.decay) * objective if seen else objective
+                self._scores[row] = new
 
     def _state(self) -> dict[str, Any]:
         return {"members": self._members, "scores": self._scores.clone(), "next": self._next}

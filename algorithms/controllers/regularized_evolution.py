@@ -11,8 +11,10 @@ from torch import Tensor
 
 from structured_layers.errors import StructuredLayersError
 
+from ..argument_checks import check_integer
 from ..search_spaces import SearchSpace
 from .base import Controller
+from .good_structures import distinct_rows
 
 
 class RegularizedEvolution(Controller):
@@ -25,6 +27,8 @@ class RegularizedEvolution(Controller):
         space: what is decided.
         population_size: n, the length of the queue.
         tournament_size: how many members compete to be a parent; None is the integer part of √n.
+        num_mutations: a child differs from its parent by 1 to so many choices, each number equally
+            probable; two mutations may undo each other.
         seed: of the controller's own generator; None draws one.
 
     Reference:
@@ -38,6 +42,7 @@ class RegularizedEvolution(Controller):
         *,
         population_size: int = 100,
         tournament_size: int | None = None,
+        num_mutations: int = 1,
         seed: int | None = None,
     ) -> None:
         """Start with an empty queue and one random structure as the best."""
@@ -55,6 +60,8 @@ class RegularizedEvolution(Controller):
                 f"tournament_size must be between 1 and population_size={population_size}, "
                 f"got {tournament_size}"
             )
+        check_integer("num_mutations", num_mutations, 1)
+        self.num_mutations = num_mutations
         self._first = space.sample(1, self.generator)[0]
         self._queue = torch.empty(0, space.num_decisions, dtype=torch.int64)  # oldest first
         self._objectives = torch.empty(0, dtype=torch.float64)
@@ -63,7 +70,20 @@ class RegularizedEvolution(Controller):
         """Return n children of tournament winners, or uniform structures at first: (n, K)."""
         if len(self._queue) < self.population_size:
             return self.space.sample(n, self.generator)
-        return self.space.mutate(self._queue[self._tournaments(n)], self.generator)
+        return self._mutated(self._queue[self._tournaments(n)])
+
+    def _mutated(self, parents: Tensor) -> Tensor:
+        """Return the parents (n, K), each mutated once or more."""
+        children = self.space.mutate(parents, self.generator)
+        if self.num_mutations == 1:
+            return children
+        numbers = torch.randint(
+            1, self.num_mutations + 1, (len(parents),), generator=self.generator
+        )
+        for done in range(1, self.num_mutations):
+            rows = numbers > done
+            children[rows] = self.space.mutate(children[rows], self.generator)
+        return children
 
     def _tournaments(self, n: int) -> Tensor:
         """Return the queue positions (n,) of the winners of n tournaments."""
@@ -77,6 +97,13 @@ class RegularizedEvolution(Controller):
         if not len(self._queue):
             return self._first.clone()
         return self._queue[int(self._objectives.argmax())].clone()
+
+    def ranked(self, n: int) -> Tensor:
+        """Return up to n different members (m, K) of the queue, by their objectives."""
+        if not len(self._queue):
+            return self._first[None].clone()
+        order = self._objectives.argsort(descending=True, stable=True)
+        return distinct_rows(self._queue[order])[:n]
 
     def _observe(self, decisions: Tensor, objectives: Tensor) -> None:
         self._queue = torch.cat([self._queue, decisions])[-self.population_size :]

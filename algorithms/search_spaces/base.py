@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor, nn
 
 from structured_layers.errors import StructuredLayersError
 
+if TYPE_CHECKING:
+    from .product import ProductSpace
+
 
 class SearchSpace(ABC):
     """The set of structures a controller chooses from, each a vector of K integer decisions.
 
+    ``space * other`` is the product of two spaces, see :class:`ProductSpace`.
+
     Args:
         num_decisions: K.
         num_edges: T, the length of the topology vector that a decision vector decodes to.
-        num_values: how many values an entry of the topology vector can take, from 0 on.
+        num_values: how many values an entry of the topology vector can take, from 0 on; -1, an edge
+            that a colouring leaves out, counts as the last one.
     """
 
     def __init__(self, num_decisions: int, num_edges: int, num_values: int = 2) -> None:
@@ -26,46 +34,61 @@ class SearchSpace(ABC):
         self.num_edges = num_edges
 
     @staticmethod
-    def of(network: nn.Module, *, num_kept: int | None = None) -> SearchSpace:
+    def of(
+        network: nn.Module,
+        *,
+        num_kept: int | Sequence[int] | Literal["any"] | None = None,
+        activations: Sequence[str] | None = None,
+    ) -> SearchSpace:
         """Return the space of ``network``'s own structures, edges in topology-vector order.
 
         Args:
-            network: chromatic layers of one palette give a :class:`Coloring`, masked layers an
-                :class:`EdgeSubset`.
-            num_kept: how many edges an :class:`EdgeSubset` keeps.
+            network: chromatic layers of one palette are coloured, masked layers give an
+                :class:`EdgeSpace`; a non-linearity is chosen for each unit of its
+                :class:`UnitActivations`.
+            num_kept: how many edges stay, of all layers or of each one; ``"any"`` for a boolean
+                mask. Masked layers need it; None keeps all edges of chromatic ones.
+            activations: names of the non-linearities that units choose from; None is all of them.
 
         Raises:
-            StructuredLayersError: a network without structure, or with several kinds of it.
+            StructuredLayersError: a network that has one structure only, or layers of several
+                kinds.
         """
-        from .coloring import Coloring
-        from .edge_subset import EdgeSubset
+        from .network_space import network_space
 
-        kinds = {n for layer in network.modules() for n in getattr(layer, "topology_names", ())}
-        if kinds == {"colors"}:
-            if num_kept is not None:
-                raise StructuredLayersError("num_kept is for masked networks; this one is coloured")
-            return Coloring.from_network(network)
-        if kinds == {"mask"}:
-            if num_kept is None:
-                raise StructuredLayersError("a masked network needs num_kept, the edges to keep")
-            return EdgeSubset.from_network(network, num_kept=num_kept)
-        raise StructuredLayersError(
-            "a search needs a network whose structured layers are all ChromaticLinear or all "
-            f"MaskedLinear, got {type(network).__name__} with {sorted(kinds) or 'no structure'}"
-        )
+        return network_space(network, num_kept, activations)
+
+    def __mul__(self, other: SearchSpace) -> ProductSpace:
+        """Return the space of pairs of structures, the mask of a colouring among them."""
+        from .product import ProductSpace
+
+        return ProductSpace([self, other])
 
     @property
     @abstractmethod
     def log10_size(self) -> float:
         """Decimal logarithm of the number of structures."""
 
+    @property
+    @abstractmethod
+    def num_choices(self) -> Tensor:
+        """How many values each decision can take, from 0 on: (K,) int64."""
+
+    @property
+    def distinct_groups(self) -> list[slice]:
+        """The groups of decisions that differ from each other and are stored ascending."""
+        return []
+
     @abstractmethod
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        """Draw n structures uniformly: (n, K) int64."""
+        """Draw n decision vectors uniformly: (n, K) int64."""
 
     @abstractmethod
     def mutate(self, decisions: Tensor, generator: torch.Generator) -> Tensor:
-        """Return (n, K) structures that each differ from their parent by one choice."""
+        """Return (n, K) structures that each differ from their parent by one choice.
+
+        A space of one structure returns copies.
+        """
 
     @abstractmethod
     def decode(self, decisions: Tensor) -> Tensor:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+from typing import final
 
 import torch
 from torch import Tensor, nn
 
 from structured_layers.errors import StructuredLayersError
 from structured_layers.layers import ChromaticLinear
-from structured_layers.topology import topology_size
 
 from .base import SearchSpace
+from .value_range import check_range
 
 
+@final
 class Coloring(SearchSpace):
     """All maps from edges to colours; there are ``num_colors ** num_edges``.
 
@@ -52,12 +54,18 @@ class Coloring(SearchSpace):
                 f"a colouring needs chromatic layers of one palette, got {len(layers)} layers with "
                 f"{len(palettes)} palettes; build them with the same Palette object"
             )
-        return cls(topology_size(network), layers[0].values.numel())
+        sizes = [layer.colors.numel() for layer in layers if layer.topology_names]
+        return cls(sum(sizes), layers[0].values.numel())
 
     @property
     def log10_size(self) -> float:
         """Decimal logarithm of ``num_colors ** num_edges``."""
         return self.num_edges * math.log10(self.num_colors)
+
+    @property
+    def num_choices(self) -> Tensor:
+        """Every edge takes one of ``num_colors`` colours: (K,)."""
+        return torch.full((self.num_decisions,), self.num_colors)
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """Draw a colour for every edge, independently and uniformly: (n, K)."""
@@ -79,10 +87,4 @@ class Coloring(SearchSpace):
         return decisions
 
     def _check_values(self, decisions: Tensor) -> None:
-        if decisions.numel() and not 0 <= int(decisions.min()) <= int(decisions.max()) < (
-            self.num_colors
-        ):
-            raise StructuredLayersError(
-                f"colours must lie in 0..{self.num_colors - 1}, got values from "
-                f"{int(decisions.min())} to {int(decisions.max())}"
-            )
+        check_range("colours", decisions, self.num_colors)

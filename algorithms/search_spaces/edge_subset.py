@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+from typing import final
 
 import torch
 from torch import Tensor, nn
 
 from structured_layers.errors import StructuredLayersError
-from structured_layers.topology import topology_size
+from structured_layers.layers import MaskedLinear
 
-from .base import SearchSpace
+from .edge_space import EdgeSpace
+from .value_range import check_range
 
 
-class EdgeSubset(SearchSpace):
+@final
+class EdgeSubset(EdgeSpace):
     """All sets of ``num_kept`` out of ``num_edges`` edges, as distinct edge indices.
 
     Args:
@@ -40,7 +43,13 @@ class EdgeSubset(SearchSpace):
     @classmethod
     def from_network(cls, network: nn.Module, *, num_kept: int) -> EdgeSubset:
         """Return the sets of ``num_kept`` edges of a network of masked layers."""
-        return cls(topology_size(network), num_kept)
+        layers = [layer for layer in network.modules() if isinstance(layer, MaskedLinear)]
+        return cls(sum(layer.mask.numel() for layer in layers if layer.topology_names), num_kept)
+
+    @property
+    def num_kept(self) -> int:
+        """The edges that stay."""
+        return self.num_decisions
 
     @property
     def log10_size(self) -> float:
@@ -48,6 +57,16 @@ class EdgeSubset(SearchSpace):
         n, k = self.num_edges, self.num_decisions
         log_size = math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
         return log_size / math.log(10)
+
+    @property
+    def num_choices(self) -> Tensor:
+        """Every decision names one of all edges: (K,)."""
+        return torch.full((self.num_decisions,), self.num_edges)
+
+    @property
+    def distinct_groups(self) -> list[slice]:
+        """All decisions: a set holds no edge twice."""
+        return [slice(0, self.num_decisions)]
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """Draw uniform sets, each as ascending indices: (n, K)."""
@@ -70,13 +89,7 @@ class EdgeSubset(SearchSpace):
         return masks.scatter_(1, decisions, 1)
 
     def _check_values(self, decisions: Tensor) -> None:
-        if not decisions.numel():
-            return
-        if int(decisions.min()) < 0 or int(decisions.max()) >= self.num_edges:
-            raise StructuredLayersError(
-                f"edges must lie in 0..{self.num_edges - 1}, got values from "
-                f"{int(decisions.min())} to {int(decisions.max())}"
-            )
+        check_range("edges", decisions, self.num_edges)
         ordered = decisions.sort(dim=1).values
         if bool((ordered[:, 1:] == ordered[:, :-1]).any()):
             raise StructuredLayersError("the edges of one set must be distinct, got repeated ones")

@@ -16,7 +16,7 @@ from structured_layers.errors import EvaluationError, MissingDependencyError, St
 from ..evotorch.report import summarize_run, write_report
 from ..evotorch.run import Run
 from .live import LiveView
-from .tables import policy_table
+from .tables import policy_table, start_table
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -56,6 +56,7 @@ class StopRequest:
 def train_in_session(run: Run, *, checkpoint_every: int) -> int:
     """Train a run with a live view; return the exit code."""
     console = Console()
+    console.print(start_table(run))
     stop = StopRequest()
     try:
         with stop.listening(), LiveView(run, console) as view:

@@ -1,10 +1,28 @@
-"""The table of a policy at the end of a run."""
+"""The tables at the start and at the end of a run."""
 
 from __future__ import annotations
 
 from rich.table import Table
 
+from structured_layers.metrics import summarize
+
 from ..evotorch.report import Summary
+from ..evotorch.run import Run
+
+
+def start_table(run: Run) -> Table:
+    """Return what a run trains, and among how many structures it searches."""
+    spec, space, size = run.spec, run.problem.search_space, summarize(run.problem.network)
+    sizes = " → ".join(map(str, (spec.in_features, *spec.hidden, spec.out_features)))
+    table = Table(title=f"{run.config.env}, {run.config.structure}", show_header=False)
+    table.add_row("network", sizes + (", edges skip layers" if spec.skip else ""))
+    if run.config.structure != "edge-mask" or spec.num_colors is not None:
+        table.add_row("weights", f"{size.weights} of {size.dense_weights} edges")
+    else:
+        table.add_row("weights", f"up to {size.dense_weights} of {size.dense_weights} edges")
+    if space is not None:
+        table.add_row("structures to choose from", f"10^{space.log10_size:.1f}")
+    return table
 
 
 def policy_table(summary: Summary) -> Table:

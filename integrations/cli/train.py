@@ -9,11 +9,16 @@ from typing import Annotated, Any
 
 import tyro
 
+from structured_layers.layers.activations import KINDS
+
 from ..evotorch.presets import Preset, preset_settings
 from ..evotorch.run import Run
 from ..evotorch.run_config import (
+    AlgorithmName,
     BaselineName,
+    CenterStructures,
     ControllerName,
+    CostName,
     DirectionsName,
     EstimatorName,
     OptimizerName,
@@ -50,28 +55,91 @@ class Train(WorkerOptions):
     '{"forward_reward_weight": 2.0}'."""
     preset: Annotated[
         Preset | None,
-        optional("{ars-v1,ars-v1-t,ars-v2,ars-v2-t,stst,stst-hadamard,stun,unun}", "none"),
+        optional(
+            "{ars-v1,ars-v1-t,ars-v2,ars-v2-t,clustered,stst,stst-hadamard,stun,unun}", "none"
+        ),
     ] = None
-    """A published search: augmented random search, or structured evolution. It sets the defaults
-    of the options below that it needs, and refuses those that would make another search of it."""
+    """A published search, augmented random search or structured evolution; or clustered, which
+    trains a dense network, clusters its weights and trains on. It sets the defaults of the options
+    below that it needs, and refuses those that would make another search of it."""
     structure: Annotated[
-        Structure | None, optional("{dense,toeplitz,circulant,chromatic,edges}", "chromatic")
+        Structure | None,
+        optional("{dense,toeplitz,circulant,chromatic,edges,edge-mask}", "chromatic"),
     ] = None
     """How weights are saved: dense saves none, toeplitz and circulant share along diagonals,
-    chromatic searches which edges share a weight, edges searches which edges exist."""
+    chromatic searches which edges share a weight, edges which ones of a fixed number exist,
+    edge-mask which and how many exist."""
     hidden: Annotated[tuple[int, ...] | None, optional("N [N ...]", "32")] = None
     """Sizes of the hidden layers; 0 is a linear policy."""
     num_colors: Annotated[int | None, optional("N", "max(observations, actions)")] = None
-    """Shared weights of a chromatic network."""
-    num_edges: Annotated[int | None, optional("N", "64")] = None
-    """Edges that stay with --structure edges."""
+    """Shared weights of a chromatic network, or of the edges of an edge-mask."""
+    num_edges: Annotated[int | None, optional("N", "64, chromatic: all")] = None
+    """Edges that stay, for edges and chromatic."""
+    edges_per_layer: Annotated[tuple[int, ...] | None, optional("N [N ...]", "any")] = None
+    """Edges that stay of each layer, in the place of --num-edges."""
+    skip: bool = False
+    """Whether edges may skip layers: a unit sees the observation and all layers before its own."""
+    unit_activations: Annotated[
+        tuple[str, ...] | None, optional("{all,KIND} [KIND ...]", "tanh for all, not searched")
+    ] = None
+    """Non-linearities of which each hidden unit is given one by the search: all, or some of tanh,
+    relu, exp, identity, sin, sigmoid, abs, cos, square, reciprocal, step."""
     controller: Annotated[
         ControllerName | None,
-        optional("{regularized-evolution,random,fixed}", "regularized-evolution"),
+        optional(
+            "{regularized-evolution,policy-gradient,random,fixed,local-search,latent,magnitude}",
+            "regularized-evolution",
+        ),
     ] = None
-    """Who proposes structures, for chromatic and edges."""
+    """Who proposes structures, where there is a choice."""
     controller_population: Annotated[int | None, optional("N", "100, fixed: 301")] = None
     """Queue of regularized-evolution, or size of the fixed population."""
+    controller_algorithm: Annotated[AlgorithmName | None, optional("{reinforce,ppo}", "ppo")] = None
+    """How policy-gradient learns."""
+    num_mutations: Annotated[int | None, optional("N", "1")] = None
+    """Changes that local-search, or regularized-evolution at most, makes at once; 0 holds the
+    structure of local-search."""
+    num_observed: Annotated[int | None, optional("K", "all")] = None
+    """Objectives of a generation that the controller sees, chosen at random."""
+    phase_length: Annotated[int | None, optional("T", "none")] = None
+    """Generations in which structures are held; the controller then sees the best return that each
+    came to. Without it, it sees every generation's own returns."""
+    num_elites: Count = RunConfig.num_elites
+    """Pairs of a generation that get the controller's best structure."""
+    paired_structures: bool = RunConfig.paired_structures
+    """Whether the two signs of a pair share their structure."""
+    center_structures: CenterStructures = RunConfig.center_structures
+    """What --estimator forward compares with: the centre with the controller's best structure, or
+    the mean of the centre over sampled ones, which are evaluated besides."""
+    cost: Annotated[CostName | None, optional("{edges,bits,multiplications}", "none")] = None
+    """What a structure costs; pareto.csv then holds the front of return and cost."""
+    cost_weight: Annotated[float | None, optional("X", "none")] = None
+    """The controller pays so much return for one unit of the cost."""
+    cost_limit: Annotated[float | None, optional("X", "none")] = None
+    """The controller prefers every structure within this cost to any beyond it."""
+    target_edges: Annotated[int | None, optional("N", "none")] = None
+    """The controller's objective is return x (edges / N)^w, w = -1 above N and 0 below."""
+    target_exponents: Annotated[tuple[float, ...] | None, optional("BELOW ABOVE", "0 -1")] = None
+    """Other exponents w, below the target and above it."""
+    objective_shift: Number = RunConfig.objective_shift
+    """Added to the return in that objective, which means nothing for negative returns; 1000 in the
+    code that the authors released."""
+    init_topologies: Annotated[str | None, optional("RUN", "none")] = None
+    """Run whose best structures are held, by --controller fixed, while weights are learned for
+    them; its network must have the same shape, its environment need not be the same."""
+    top: Annotated[int | None, optional("N", "5")] = None
+    """How many structures of that run."""
+    init_from: Annotated[str | None, optional("POLICY", "none")] = None
+    """Trained policy that --controller local-search starts at, its weights clustered: a run, a
+    policy folder, or a zip of Stable-Baselines3, which is a pickle: open only those you trust."""
+    init_vecnormalize: Annotated[str | None, optional("STATS.PKL", "none")] = None
+    """What VecNormalize.save wrote beside that zip."""
+    dense_steps: Annotated[int | None, optional("N", "0; preset clustered: two thirds of all")] = (
+        None
+    )
+    """Steps, of the total, in which the dense network is trained that the search then starts at."""
+    dense_share: Annotated[float | None, optional("X", "1")] = None
+    """Share of the edges that are left at the end of that phase, for chromatic."""
     output_bias: bool = False
     """Whether outputs have biases."""
     total_steps: Count = 4_000_000
@@ -108,7 +176,9 @@ class Train(WorkerOptions):
     """Whether past estimates of the gradient serve as a control variate."""
     weight_decay: Number = RunConfig.weight_decay
     """Share of the weights that a step takes away, times the learning rate."""
-    learning_rate_schedule: ScheduleName = RunConfig.learning_rate_schedule
+    learning_rate_schedule: Annotated[
+        ScheduleName | None, optional("{constant,linear,cosine,exponential}", "constant")
+    ] = None
     """How the learning rate changes over the environment steps."""
     learning_rate_final: Number = RunConfig.learning_rate_final
     """Factor on the learning rate at the end of its schedule."""
@@ -142,6 +212,10 @@ class Train(WorkerOptions):
         asked["env_config"] = parse_env_config(self.env_config)
         if asked.get("hidden") == (0,):
             asked["hidden"] = ()
+        if asked.get("unit_activations") == ("all",):
+            asked["unit_activations"] = KINDS
+        if self.init_topologies is not None:
+            asked.setdefault("controller", "fixed")
         if self.preset is not None:
             asked = preset_settings(self.preset, self.env, asked)
         return RunConfig(**asked)

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from structured_layers.algorithms.argument_checks import check_positive
+from structured_layers.algorithms.argument_checks import check_choice, check_positive
 from structured_layers.algorithms.augmented_random_search import ars_settings
 from structured_layers.algorithms.structured_evolution import structured_evolution_network
 from structured_layers.errors import StructuredLayersError
 
 from ..simulators import make_simulator
+from .run_checks import KEEPING
 from .run_config import RunConfig
 from .spaces import actions_of
 
 Preset = Literal[
-    "ars-v1", "ars-v1-t", "ars-v2", "ars-v2-t", "stst", "stst-hadamard", "stun", "unun"
+    "ars-v1", "ars-v1-t", "ars-v2", "ars-v2-t", "clustered", "stst", "stst-hadamard", "stun", "unun"
 ]
 
 # What makes a preset the search that it is called after; everything else may be asked for.
@@ -25,7 +26,7 @@ _FIXED = (
 )  # fmt: skip
 # α follows from the step size and ν, so ν must stay
 _FIXED_BY_ARS = (*_FIXED, "estimator", "top_rule", "stdev_schedule")
-_FIXED_BY_STRUCTURED_EVOLUTION = (*_FIXED, "structure", "num_top")
+_FIXED_BY_STRUCTURED_EVOLUTION = (*_FIXED, "structure", "skip", "unit_activations", "num_top")
 
 
 def preset_settings(
@@ -34,7 +35,7 @@ def preset_settings(
     """Return the settings of a :class:`~.run_config.RunConfig` that a preset makes.
 
     Args:
-        preset: a variant of ARS (with a linear policy) or of structured evolution.
+        preset: a variant of ARS (with a linear policy) or of structured evolution, or clustered.
         env: Gymnasium id; ARS has published numbers for some, structured evolution chooses the
             network by its spaces.
         asked: settings that come before the preset's. With ARS ``learning_rate`` is α and ``stdev``
@@ -47,6 +48,8 @@ def preset_settings(
     if preset.startswith("ars-"):
         settings = _ars(preset, env, asked)
         return _with_optimizer_step(_combined(preset, settings, asked, _FIXED_BY_ARS))
+    if preset == "clustered":
+        return _clustered(asked)
     settings = _structured_evolution(preset, env, asked.get("env_config"))
     return _combined(preset, settings, asked, _FIXED_BY_STRUCTURED_EVOLUTION)
 
@@ -94,6 +97,25 @@ def _ars(preset: str, env: str, asked: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _clustered(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings that train a dense network, cluster it, and train the few weights."""
+    controller = asked.get("controller", "local-search")
+    check_choice("the controller of --preset clustered", controller, KEEPING)
+    dense_steps = asked.get("total_steps", RunConfig.total_steps) * 2 // 3
+    settings = {
+        "controller": controller,
+        "dense_steps": 0 if "init_from" in asked else dense_steps,
+        "popsize": 64,
+        "center_evaluations": 4,
+        "stdev": 0.05,
+        "learning_rate": 0.02,
+        "learning_rate_schedule": "linear",
+    }
+    if controller == "local-search":
+        settings["num_mutations"] = 0
+    return {**settings, **asked}
+
+
 def _structured_evolution(
     preset: str, env: str, env_config: Mapping[str, Any] | None
 ) -> dict[str, Any]:
@@ -122,4 +144,5 @@ def _option(name: str, value: Any) -> str:
     flag = name.replace("_", "-")
     if isinstance(value, bool):
         return f"--{flag}" if value else f"--no-{flag}"
-    return f"no --{flag}" if value is None else f"--{flag} {value}"
+    words = " ".join(map(str, value)) if isinstance(value, tuple) else value
+    return f"no --{flag}" if value is None else f"--{flag} {words}"

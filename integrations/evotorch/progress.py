@@ -27,11 +27,29 @@ COLUMNS = (
     "update_norm",
     "fitness_mean",
     "episode_steps_mean",
+    "return_q05",
+    "return_q25",
+    "return_q50",
+    "return_q75",
+    "return_q95",
 )
+
+QUANTILES = {
+    "return_q05": 0.05,
+    "return_q25": 0.25,
+    "return_q50": 0.5,
+    "return_q75": 0.75,
+    "return_q95": 0.95,
+}
+"""The columns that say how the candidates' returns are spread. Earlier runs do not have them."""
+
+_EARLIER = COLUMNS[:-5]
 
 
 class ProgressFile:
     """``progress.csv``: appended to while the run goes on, cut back when it resumes.
+
+    A run that was begun with fewer columns goes on with those.
 
     Args:
         path: the file; made with its header if it is not there.
@@ -41,18 +59,23 @@ class ProgressFile:
         """Make the file if needed."""
         self.path = path
         if not path.exists():
-            write_bytes(path, (",".join(COLUMNS) + "\n").encode())
+            write_bytes(path, _header(COLUMNS))
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Add a row, the whole of it or nothing."""
-        size = self.path.stat().st_size
+        size, columns = self.path.stat().st_size, self._columns()
+        row = {name: row[name] for name in columns}
         try:
             with self.path.open("a", newline="", encoding="utf-8") as file:
-                csv.DictWriter(file, COLUMNS, lineterminator="\n").writerow(row)
+                csv.DictWriter(file, columns, lineterminator="\n").writerow(row)
         except OSError:
             with contextlib.suppress(OSError):
                 os.truncate(self.path, size)
             raise
+
+    def _columns(self) -> tuple[str, ...]:
+        with self.path.open("rb") as file:
+            return _EARLIER if file.readline() == _header(_EARLIER) else COLUMNS
 
     def sync(self) -> None:
         """Wait until all rows are on the disk."""
@@ -90,9 +113,17 @@ class ProgressFile:
             raise CheckpointError(f"{self.path} is not the progress of a run: {error}") from error
 
 
+def _header(columns: tuple[str, ...]) -> bytes:
+    return (",".join(columns) + "\n").encode()
+
+
 def _mark(data: bytes) -> dict[str, Any]:
     return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
 
 def _is_complete(row: dict[str, str]) -> bool:
-    return tuple(row) == COLUMNS and None not in row.values() and row["generation"].isdigit()
+    return (
+        tuple(row) in (COLUMNS, _EARLIER)
+        and None not in row.values()
+        and row["generation"].isdigit()
+    )

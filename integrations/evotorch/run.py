@@ -10,21 +10,26 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from glob import escape
 from pathlib import Path
-from typing import Any, Unpack, cast
+from typing import Any, Unpack
 
-from evotorch import SolutionBatch
 from torch.utils.tensorboard import SummaryWriter
 
 from structured_layers.algorithms.checkpoints import read_checkpoint, write_checkpoint
 from structured_layers.errors import CheckpointError, StructuredLayersError
 from structured_layers.files import DAMAGE, remove_temporary_files
-from structured_layers.metrics import summarize
 
 from .best_center import BestCenter
+from .dense_phase import train_dense_phase
+from .generation_record import progress_row, record_structures
+from .history import History
+from .initial_policy import begin_as_configured
+from .pareto_file import write_pareto
 from .progress import ProgressFile
 from .run_config import RunConfig
 from .run_files import config_digest, locked, read_run_config, write_run_config
-from .run_parts import build
+from .run_parts import Parts, build
+from .run_variants import DEFAULT_TOP
+from .transfer import hold_structures, read_structures
 from .workers import Workers
 
 Row = dict[str, Any]
@@ -33,10 +38,16 @@ Row = dict[str, Any]
 class Run:
     """A run's folder: ``config.json``, ``progress.csv``, ``checkpoint/``, ``policy/``, ``report/``.
 
+    With a search for structures ``history/`` holds snapshots of them; where these have a cost,
+    ``pareto.csv`` is the front of return and cost.
+
+    With a dense phase the folder ``dense/`` is the whole run of that phase.
+
     Make one with :meth:`create` or :meth:`resume`, then :meth:`train`.
 
     The policy in ``policy/`` is the centre of the generation with the best ``return_center`` so
-    far: never a single lucky candidate, but still the best of many; evaluate it again.
+    far, or what the controller's objective makes of it: never a single lucky candidate, but still
+    the best of many; evaluate it again.
 
     Args:
         folder: the run's folder.
@@ -46,11 +57,12 @@ class Run:
 
     def __init__(self, folder: Path, config: RunConfig, **workers: Unpack[Workers]) -> None:
         """Build the search; nothing is read or written yet."""
-        self.folder, self.config = folder, config
+        self.folder, self.config, self._workers = folder, config, workers
         self.spec, self.problem, self.search = build(config, **workers)
         self.best = BestCenter()
+        space = self.problem.search_space
+        self.history = None if space is None else History(folder, space, config.total_steps)
         self.seconds = 0.0
-        self._num_weights = summarize(self.problem.network).weights
         self._saved_generation = 0
 
     @classmethod
@@ -68,6 +80,10 @@ class Run:
                 f"`structured-layers resume {folder}`"
             )
         run = cls(folder, config, **workers)
+        begin_as_configured(config, run.problem, run.search)
+        if config.init_topologies is not None:
+            known = read_structures(config.init_topologies, config.top or DEFAULT_TOP)
+            hold_structures(known, Parts(run.spec, run.problem, run.search))
         for leftover in folder.parent.glob(f".{escape(folder.name)}.*.tmp"):  # of a killed creation
             shutil.rmtree(leftover, ignore_errors=True)
         temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
@@ -114,6 +130,8 @@ class Run:
                 f"{self.folder}/checkpoint is not of this run: {type(error).__name__}: {error}"
             ) from error
         self.progress.cut(mark)
+        if self.history is not None:
+            self.history.drop_after(self.generation)
         self._saved_generation = self.generation
         remove_temporary_files(self.folder)
 
@@ -130,7 +148,7 @@ class Run:
     @property
     def finished(self) -> bool:
         """Whether the run took all its steps."""
-        return self.problem.env_steps >= self.config.total_steps
+        return self.generation > 0 and self.problem.env_steps >= self.config.total_steps
 
     def train(
         self,
@@ -158,7 +176,9 @@ class Run:
                 f"checkpoint_every must be at least 1, got {checkpoint_every}"
             )
         with self._exclusive():
-            self._train(checkpoint_every, on_generation, should_stop)
+            how = (checkpoint_every, on_generation, should_stop)
+            if train_dense_phase(self, self._workers, *how):
+                self._train(*how)
 
     @contextmanager
     def _exclusive(self) -> Iterator[None]:
@@ -217,41 +237,22 @@ class Run:
         """
         before = copy.deepcopy(self._state())
         normalizer, center = copy.deepcopy(self.problem.normalizer), self.search.center_solution()
+        size = getattr(self.search, "num_kept", None)  # of a search that removes edges
         start = time.perf_counter()
         try:
             self.search.step()
             self.seconds += time.perf_counter() - start
-            row = self._row()
-            self.best.offer(row["return_center"], center, normalizer)
+            row = progress_row(self.search, self.problem, self.seconds)
+            merit = self.search.center_merit(center, row["return_center"])
+            self.best.offer(merit, center, normalizer, size)
             with self._writing():
+                if self.history is not None:
+                    record_structures(self.history, self.search, self.problem)
                 progress.append(row)
         except BaseException:
             self._load_state(before)
             raise
         return row
-
-    def _row(self) -> Row:
-        """Return the row of ``progress.csv`` of the generation that just ended."""
-        # both exist after a step: a run has at least one evaluation of the centre
-        population = cast(SolutionBatch, self.search.population).evals
-        center = cast(SolutionBatch, self.search.center_population).evals
-        status = self.search.status
-        returns = population[:, 1]
-        return {
-            "generation": self.generation,
-            "env_steps": self.problem.env_steps,
-            "seconds": round(self.seconds, 3),
-            "return_mean": float(returns.double().mean()),
-            "return_best": float(returns.max()),
-            "return_center": float(center[:, 1].double().mean()),
-            "num_weights": self._num_weights,
-            "controller_updates": status.get("controller_updates", 0),
-            "failed_candidates": self.problem.num_failed,
-            "warned_candidates": self.problem.num_warned,
-            "update_norm": status["update_norm"],
-            "fitness_mean": float(population[:, 0].double().mean()),
-            "episode_steps_mean": float(population[:, 2].double().mean()),
-        }
 
     def save(self) -> None:
         """Write the checkpoint and the policy.
@@ -264,6 +265,9 @@ class Run:
             state = self._saved_state(self.folder)
             write_checkpoint(self.folder / "checkpoint", state, number=self.generation)
             self._saved_generation = self.generation
+            archive = getattr(self.search, "archive", None)
+            if archive is not None:
+                write_pareto(self.folder, archive)
             if self.best.solution is not None:
                 policy = self.problem.to_policy(
                     self.best.solution, normalizer=self.best.normalizer, spec=self.spec
@@ -271,10 +275,12 @@ class Run:
                 policy.save(self.folder / "policy")
 
     def _state(self) -> dict[str, Any]:
+        history = {} if self.history is None else {"history": self.history.state_dict()}
         return {
             "search": self.search.state_dict(),
             "best": self.best.state_dict(),
             "seconds": self.seconds,
+            **history,
         }
 
     def _saved_state(self, folder: Path) -> dict[str, Any]:
@@ -286,6 +292,8 @@ class Run:
         self.search.load_state_dict(state["search"])
         self.best.load_state_dict(state["best"])
         self.seconds = float(state["seconds"])
+        if self.history is not None and "history" in state:  # earlier runs kept none
+            self.history.load_state_dict(state["history"])
 
     def close(self) -> None:
         """Stop the actors."""

@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields
-from types import NoneType
 from typing import Any, Literal, get_args
 
 from structured_layers.algorithms.schedules import check_schedule
 from structured_layers.errors import CheckpointError, StructuredLayersError
 from structured_layers.policy import check_env_config
 
-Structure = Literal["dense", "toeplitz", "circulant", "chromatic", "edges"]
-ControllerName = Literal["regularized-evolution", "random", "fixed"]
+from .run_checks import check_controller, check_start
+from .run_structure import SEARCHED, WHERE_SEARCHED, check_structure
+from .run_variants import check_variants
+from .setting_types import check_types
+
+Structure = Literal["dense", "toeplitz", "circulant", "chromatic", "edges", "edge-mask"]
+ControllerName = Literal[
+    "regularized-evolution",
+    "policy-gradient",
+    "random",
+    "fixed",
+    "local-search",
+    "latent",
+    "magnitude",
+]
+AlgorithmName = Literal["reinforce", "ppo"]
 OptimizerName = Literal["adam", "sgd", "clipup", "cmaes"]
 RankingName = Literal["raw", "centered", "std"]
 EstimatorName = Literal["antithetic", "forward", "vanilla"]
 DirectionsName = Literal["gaussian", "orthogonal", "hadamard", "coordinate"]
 TopRule = Literal["max", "difference"]
 BaselineName = Literal["mean", "structure"]
+CostName = Literal["edges", "bits", "multiplications"]
+CenterStructures = Literal["best", "sampled"]
 ScheduleName = Literal["constant", "linear", "cosine", "exponential"]
 
 
@@ -30,12 +45,41 @@ class RunConfig:
         env_config: arguments of the environment's constructor, plain JSON values.
         structure: how weights are shared or dropped.
         hidden: sizes of the hidden layers; none is a linear policy.
-        num_colors: size of the palette (chromatic only); None is max(observations, actions).
-        num_edges: edges that stay (edges only); None is 64.
+        num_colors: size of the palette; None is max(observations, actions) for chromatic, and edges
+            without colours for edge-mask.
+        num_edges: edges that stay; None is 64 for edges, and all of them for chromatic.
+        edges_per_layer: edges that stay of each layer, in the place of num_edges.
+        skip: whether edges may skip layers.
+        unit_activations: names of the non-linearities of which each hidden unit is given one; None
+            is tanh for all.
         controller: who proposes structures (chromatic and edges only); None is regularised
             evolution.
         controller_population: queue of regularised evolution, or size of the fixed population;
             None is the controller's own default.
+        controller_algorithm: of the policy gradient; None is ppo.
+        num_mutations: of a candidate of the local search, 0 holds the structure; None is 1.
+        num_observed: objectives of a generation that the controller sees, chosen at random; None is
+            all.
+        phase_length: generations in which structures are held before the controller sees the best
+            return of each; None is every generation's own returns.
+        num_elites: pairs of a generation, or candidates without pairs, with the controller's best.
+        paired_structures: whether both signs of a pair share their structure.
+        center_structures: what the forward estimator compares with, the centre under the best
+            structure or under sampled ones, which are evaluated besides.
+        cost: of a structure; a Pareto archive of return and cost is kept.
+        cost_weight: makes the controller's objective the return less so much times the cost.
+        cost_limit: lets the controller prefer every structure within this cost to any beyond.
+        target_edges: makes the controller's objective f·(edges / target)^ω.
+        target_exponents: ω below the target and above it; None is 0 and −1.
+        objective_shift: added to f there.
+        init_topologies: a run whose best structures are held by the fixed controller.
+        top: how many of them; None is 5.
+        init_from: a trained policy that a local search starts at; None starts at random.
+        init_vecnormalize: the statistics beside a policy of Stable-Baselines3.
+        dense_steps: environment steps in which the run first trains the dense network that a local
+            search then starts at, counted in ``total_steps``. Schedules run over each phase.
+        dense_share: share of the edges that are left at the end of the dense phase of a chromatic
+            network; of one of edges there are num_edges.
         output_bias: whether the last layer has biases.
         total_steps: environment steps after which the run ends, centre evaluations included.
         seed: of everything.
@@ -67,8 +111,30 @@ class RunConfig:
     hidden: tuple[int, ...] = (32,)
     num_colors: int | None = None
     num_edges: int | None = None
+    edges_per_layer: tuple[int, ...] | None = None
+    skip: bool = False
+    unit_activations: tuple[str, ...] | None = None
     controller: ControllerName | None = None
     controller_population: int | None = None
+    controller_algorithm: AlgorithmName | None = None
+    num_mutations: int | None = None
+    num_observed: int | None = None
+    phase_length: int | None = None
+    num_elites: int = 0
+    paired_structures: bool = False
+    center_structures: CenterStructures = "best"
+    cost: CostName | None = None
+    cost_weight: float | None = None
+    cost_limit: float | None = None
+    target_edges: int | None = None
+    target_exponents: tuple[float, ...] | None = None
+    objective_shift: float = 0.0
+    init_topologies: str | None = None
+    top: int | None = None
+    init_from: str | None = None
+    init_vecnormalize: str | None = None
+    dense_steps: int = 0
+    dense_share: float = 1.0
     output_bias: bool = False
     total_steps: int = 4_000_000
     seed: int = 0
@@ -101,6 +167,8 @@ class RunConfig:
         self._check_numbers()
         self._check_schedules()
         self._check_baseline()
+        check_start(self)
+        check_variants(self)
         check_env_config(self.env_config)
         if self.top_rule != "max" and self.num_top is None:
             raise StructuredLayersError(
@@ -112,29 +180,22 @@ class RunConfig:
     @property
     def is_searched(self) -> bool:
         """Whether structures are proposed by a controller."""
-        return self.structure in ("chromatic", "edges")
+        return self.structure in SEARCHED or self.unit_activations is not None
 
     def _check_structure(self) -> None:
         for name, value, known in (
             ("structure", self.structure, get_args(Structure)),
             ("controller", self.controller, (None, *get_args(ControllerName))),
+            ("controller_algorithm", self.controller_algorithm, (None, *get_args(AlgorithmName))),
+            ("center_structures", self.center_structures, get_args(CenterStructures)),
+            ("cost", self.cost, (None, *get_args(CostName))),
         ):
             if value not in known:
                 raise StructuredLayersError(
                     f"{name} must be one of {', '.join(filter(None, known))}, got {value!r}"
                 )
-        for name, allowed, where in (
-            ("num_colors", self.structure == "chromatic", "chromatic"),
-            ("num_edges", self.structure == "edges", "edges"),
-            ("controller", self.is_searched, "chromatic or edges"),
-            ("controller_population", self.is_searched, "chromatic or edges"),
-        ):
-            if getattr(self, name) is not None and not allowed:
-                raise StructuredLayersError(
-                    f"{name} goes with structure {where}, got structure {self.structure}"
-                )
-        if self.controller == "random" and self.controller_population is not None:
-            raise StructuredLayersError("the random controller has no population")
+        check_structure(self)
+        check_controller(self)
 
     def _check_numbers(self) -> None:
         if any(size < 1 for size in self.hidden):
@@ -165,13 +226,14 @@ class RunConfig:
     def _check_baseline(self) -> None:
         if self.baseline == "structure" and not self.is_searched:
             raise StructuredLayersError(
-                f"baseline structure goes with structure chromatic or edges, got structure "
+                f"baseline structure goes with structure {WHERE_SEARCHED}, got structure "
                 f"{self.structure}; take baseline mean"
             )
         if self.baseline == "mean" and self.is_searched:
             raise StructuredLayersError(
-                f"baseline mean goes with structure dense, toeplitz or circulant, got structure "
-                f"{self.structure}; take baseline structure, which learns the mean as well"
+                f"baseline mean goes with structure dense, toeplitz or circulant without "
+                f"unit_activations, got structure {self.structure}; take baseline structure, which "
+                f"learns the mean as well"
             )
 
     def _check_nothing_is_ignored(self) -> None:
@@ -184,7 +246,8 @@ class RunConfig:
 
     def to_json(self) -> dict[str, Any]:
         """Return a dictionary of plain JSON values."""
-        return {**asdict(self), "hidden": list(self.hidden)}
+        data = asdict(self)
+        return data | {name: list(data[name]) for name in _TUPLES if data[name] is not None}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> RunConfig:
@@ -200,14 +263,11 @@ class RunConfig:
                 f"a run's settings are {sorted(known)}, this file differs in "
                 f"{sorted(known ^ data.keys())}"
             )
-        _check_types(data)
-        return cls(**{**data, "hidden": tuple(data["hidden"])})
+        check_types(data)
+        return cls(**data | {n: tuple(data[n]) for n in _TUPLES if data[n] is not None})
 
 
-_INTEGERS = ("total_steps", "seed", "popsize", "center_evaluations", "num_episodes")
-_OPTIONAL_INTEGERS = ("num_colors", "num_edges", "controller_population", "num_top")
-_FLAGS = ("output_bias", "observation_normalization", "slope", "alive_bonus", "zero_init")
-_NUMBERS = ("stdev", "learning_rate", "weight_decay", "learning_rate_final", "stdev_final")
+_TUPLES = ("hidden", "edges_per_layer", "unit_activations", "target_exponents")
 _SENSING = (
     "learning_rate",
     "ranking_method",
@@ -220,18 +280,3 @@ _SENSING = (
     "learning_rate_schedule",
     "stdev_schedule",
 )
-
-
-def _check_types(data: dict[str, Any]) -> None:
-    """Refuse settings of a type that would only fail later, or silently mean something else."""
-    is_integer: dict[str, bool] = {name: type(data[name]) is int for name in _INTEGERS}
-    is_optional = {name: type(data[name]) in (int, NoneType) for name in _OPTIONAL_INTEGERS}
-    is_flag = {name: type(data[name]) is bool for name in _FLAGS}
-    is_number = {name: type(data[name]) in (int, float) for name in _NUMBERS}
-    hidden = data["hidden"]
-    is_sizes = {"hidden": isinstance(hidden, list) and all(type(size) is int for size in hidden)}
-    is_object = {"env_config": isinstance(data["env_config"], dict)}
-    is_right = is_integer | is_optional | is_flag | is_number | is_sizes | is_object
-    wrong = [f"{name}={data[name]!r}" for name, right in is_right.items() if not right]
-    if wrong:
-        raise CheckpointError(f"these settings have the wrong type: {', '.join(wrong)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -21,6 +22,16 @@ _NEW_IN_2 = (
     "learning_rate_schedule", "learning_rate_final", "stdev_schedule", "stdev_final",
     "alive_bonus", "zero_init",
 )  # fmt: skip
+
+# What a run of version 2 always wrote down. Settings that came later change nothing where they have
+# their defaults.
+_OF_2 = (
+    *_NEW_IN_2, "env", "env_config", "structure", "hidden", "num_colors", "num_edges", "controller",
+    "controller_population", "output_bias", "total_steps", "seed", "popsize",
+    "center_evaluations", "stdev", "learning_rate", "optimizer", "ranking_method",
+    "observation_normalization", "num_episodes",
+)  # fmt: skip
+_LATER = {field.name: field.default for field in fields(RunConfig) if field.name not in _OF_2}
 
 
 def write_run_config(folder: Path, config: RunConfig) -> None:
@@ -55,6 +66,7 @@ def read_run_config(folder: Path, *, to_resume: bool = False) -> RunConfig:
             )
         defaults = {name: getattr(RunConfig, name) for name in _NEW_IN_2}
         settings = defaults | {"env_config": {}} | settings
+    settings = _LATER | settings
     try:
         return RunConfig.from_json(settings)
     except CheckpointError:
@@ -65,7 +77,9 @@ def read_run_config(folder: Path, *, to_resume: bool = False) -> RunConfig:
 
 def config_digest(config: RunConfig) -> str:
     """Return what a checkpoint remembers of the settings that it belongs to."""
-    return json_digest(config.to_json())
+    settings = config.to_json()
+    unset = {name for name, default in _LATER.items() if settings[name] == default}
+    return json_digest({name: value for name, value in settings.items() if name not in unset})
 
 
 @contextmanager

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple, Unpack
 
 import numpy as np
@@ -15,25 +17,29 @@ from structured_layers.algorithms import (
     ESENAS,
     Controller,
     FixedPopulation,
+    LatentColoring,
+    LocalSearch,
+    MagnitudePruning,
+    PolicyGradient,
     RandomSearch,
     RegularizedEvolution,
     SearchSpace,
 )
 from structured_layers.algorithms.schedules import SCHEDULES
-from structured_layers.layers import MaskedLinear
 from structured_layers.specs import NetworkSpec
-from structured_layers.topology import vector_to_topology
 
-from ..simulators import make_simulator
 from .policy_problem import PolicyProblem
 from .run_config import RunConfig
-from .spaces import actions_of
+from .run_network import DEFAULT_NUM_EDGES, network_spec, seeded_network
+from .run_variants import DEFAULT_TOP, variant_options
 from .workers import Workers
 
-CONTROLLERS: dict[str, type[RegularizedEvolution | RandomSearch | FixedPopulation]] = {
+CONTROLLERS: dict[str, Callable[..., Controller]] = {
     "regularized-evolution": RegularizedEvolution,
+    "policy-gradient": PolicyGradient,
     "random": RandomSearch,
     "fixed": FixedPopulation,
+    "local-search": LocalSearch,
 }
 
 
@@ -42,7 +48,7 @@ class Parts(NamedTuple):
 
     spec: NetworkSpec
     problem: PolicyProblem
-    search: ES | ESENAS
+    search: ES | ESENAS | LatentColoring | MagnitudePruning
 
 
 def build(config: RunConfig, **workers: Unpack[Workers]) -> Parts:
@@ -54,8 +60,8 @@ def build(config: RunConfig, **workers: Unpack[Workers]) -> Parts:
     network_seed, search_seed, controller_seed = (
         int(s) for s in np.random.SeedSequence(config.seed).generate_state(3)
     )
-    spec = _network_spec(config)
-    network, space = _seeded_network(spec, config, network_seed)
+    spec = network_spec(config)
+    network, space = seeded_network(spec, config, network_seed)
     problem = PolicyProblem(
         config.env,
         network,
@@ -77,8 +83,24 @@ def build(config: RunConfig, **workers: Unpack[Workers]) -> Parts:
     }
     if space is None:
         return Parts(spec, problem, ES(problem, **settings))
+    if config.controller == "magnitude":
+        del settings["baseline"]
+        num_kept = DEFAULT_NUM_EDGES if config.num_edges is None else config.num_edges
+        progress = partial(_progress, problem, config.total_steps)
+        return Parts(
+            spec, problem, MagnitudePruning(problem, num_kept, progress=progress, **settings)
+        )
+    if config.controller == "latent":
+        for name in ("center_init", "baseline"):
+            del settings[name]
+        return Parts(spec, problem, LatentColoring(problem, **settings))
     controller = _controller(config, space, controller_seed)
-    return Parts(spec, problem, ESENAS(problem, controller, **settings))
+    variants = variant_options(config, network, space)
+    return Parts(spec, problem, ESENAS(problem, controller, **variants, **settings))
+
+
+def _progress(problem: PolicyProblem, total_steps: int) -> float:
+    return min(problem.env_steps / total_steps, 1.0)
 
 
 def _start(network: nn.Module, config: RunConfig) -> Tensor:
@@ -89,6 +111,7 @@ def _start(network: nn.Module, config: RunConfig) -> Tensor:
 def _search_options(config: RunConfig, problem: PolicyProblem) -> dict[str, Any]:
     if config.optimizer == "cmaes":
         return {"optimizer": "cmaes", "stdev_init": config.stdev}
+    steps = (config.dense_steps, config.total_steps)
     rate = (config.learning_rate_schedule, config.learning_rate_final)
     stdev = (config.stdev_schedule, config.stdev_final)
     return {
@@ -102,68 +125,34 @@ def _search_options(config: RunConfig, problem: PolicyProblem) -> dict[str, Any]
         "top_rule": config.top_rule,
         "slope": config.slope,
         "weight_decay": config.weight_decay,
-        "learning_rate_schedule": _StepSchedule(problem, config.total_steps, *rate),
-        "stdev_schedule": _StepSchedule(problem, config.total_steps, *stdev),
+        "learning_rate_schedule": _StepSchedule(problem, *steps, *rate),
+        "stdev_schedule": _StepSchedule(problem, *steps, *stdev),
     }
 
 
 @dataclass(frozen=True)
 class _StepSchedule:
-    """A schedule over the environment steps of a run, which the problem counts and saves."""
+    """A schedule over the environment steps of a search, which the problem counts and saves."""
 
     problem: PolicyProblem
-    total_steps: int
+    first_step: int
+    last_step: int
     name: str
     final: float
 
     def __call__(self, generation: int) -> float:
-        progress = min(self.problem.env_steps / self.total_steps, 1.0)
-        return SCHEDULES[self.name](progress, self.final)
-
-
-def _network_spec(config: RunConfig) -> NetworkSpec:
-    with make_simulator(config.env, capacity=1, env_config=config.env_config) as simulator:
-        observations = simulator.observation_size
-        outputs = actions_of(simulator.action_space).num_outputs
-    num_colors = None
-    if config.structure == "chromatic":
-        num_colors = config.num_colors
-        if num_colors is None:
-            num_colors = max(observations, outputs)
-    return NetworkSpec(
-        observations,
-        outputs,
-        hidden=config.hidden,
-        layer="masked" if config.structure == "edges" else config.structure,
-        num_colors=num_colors,
-        output_bias=config.output_bias,
-    )
-
-
-def _seeded_network(
-    spec: NetworkSpec, config: RunConfig, seed: int
-) -> tuple[nn.Module, SearchSpace | None]:
-    """Build the network as ``seed`` says, leaving PyTorch's global generator alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = spec.build()
-        if spec.layer not in ("chromatic", "masked"):
-            return network, None
-        if spec.layer == "chromatic":
-            return network, SearchSpace.of(network)
-        space = SearchSpace.of(
-            network, num_kept=64 if config.num_edges is None else config.num_edges
-        )
-        first = space.sample(1, torch.Generator().manual_seed(seed))
-        vector_to_topology(space.decode(first)[0], network)
-        for layer in network.modules():  # drawn anew for the few edges that are left
-            if isinstance(layer, MaskedLinear):
-                layer.reset_parameters()
-        return network, space
+        taken, steps = self.problem.env_steps - self.first_step, self.last_step - self.first_step
+        return SCHEDULES[self.name](min(max(taken, 0) / steps, 1.0), self.final)
 
 
 def _controller(config: RunConfig, space: SearchSpace, seed: int) -> Controller:
-    kind = CONTROLLERS[config.controller or "regularized-evolution"]
-    if config.controller_population is None:
-        return kind(space, seed=seed)
-    return kind(space, population_size=config.controller_population, seed=seed)  # type: ignore[call-arg]
+    population_size = config.controller_population
+    if config.init_topologies is not None:  # whose structures come once the run is created
+        population_size = DEFAULT_TOP if config.top is None else config.top
+    options = {
+        "population_size": population_size,
+        "num_mutations": config.num_mutations,
+        "algorithm": config.controller_algorithm,
+    }
+    given: dict[str, Any] = {k: v for k, v in options.items() if v is not None}
+    return CONTROLLERS[config.controller or "regularized-evolution"](space, seed=seed, **given)

@@ -8,6 +8,7 @@ from .partitions import (
     recolored_edges,
     variation_of_information,
 )
+from .random_partitions import random_partition_entropies
 from .size import Summary, summarize
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "displacement_rank",
     "partition_entropy",
     "rand_index",
+    "random_partition_entropies",
     "recolored_edges",
     "summarize",
     "variation_of_information",
