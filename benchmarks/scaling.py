@@ -106,8 +106,8 @@ def measure_bytes() -> dict[str, float]:
     """Bytes of a chunk there, and of a candidate of it back."""
     search = make_search(2, 2 * PER_ACTOR, 1)
     problem = search.problem
-    search._weights.ask(0)
-    values = search._weights.center.expand(2 * PER_ACTOR, -1)
+    values = torch.empty(2 * PER_ACTOR, problem.solution_length)
+    search._weights.ask(0, values)
     candidates = problem._candidates(values, search._weights.perturbation)
     out = [len(pickle.dumps(candidates[:n], protocol=5)) for n in (PER_ACTOR, 2 * PER_ACTOR)]
     back = [

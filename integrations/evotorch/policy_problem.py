@@ -139,6 +139,7 @@ class PolicyProblem(Problem):
         self.generation = 0
         self.env_steps = 0
         self.num_failed = self.num_warned = self.num_replaced = 0
+        self._ends_early = False  # whether episodes of the last generation differed in length
         self._next: tuple[Perturbation | None, int | None] | None = None
         self.after_eval_hook.append(self._report)
 
@@ -207,11 +208,13 @@ class PolicyProblem(Problem):
         if len(self.before_eval_hook):
             perturbation = None  # a hook may have changed the batch that was described
         candidates = self._candidates(batch.values, perturbation)
-        chunks = [candidates[s] for s in chunk_slices(len(candidates), self.num_actors)]
+        slices = chunk_slices(len(candidates), self.num_actors, ends_early=self._ends_early)
+        chunks = [candidates[rows] for rows in slices]
         self.num_replaced = 0
         rollouts = Rollouts.concatenate(map_chunks(self, chunks)).fail_beyond(torch.float32)
         self.generation += 1
         self.env_steps += int(rollouts.steps.sum())
+        self._ends_early = bool(np.ptp(rollouts.steps))
         self.num_failed = int(rollouts.failed.sum())
         self.num_warned = int(rollouts.warned.sum())
         check_failures(rollouts, self.generation, strict=self.strict)

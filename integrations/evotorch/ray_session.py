@@ -36,7 +36,8 @@ def ensure_ray(address: str | None = None) -> None:
     options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     address = address or os.environ.get("RAY_ADDRESS")
     if address is None:
-        ray.init(**options, include_dashboard=False)
+        # "local", because Ray would join a cluster that somebody else started here
+        ray.init(address="local", **options, include_dashboard=False)
         return
     _check_answer(address)
     try:
