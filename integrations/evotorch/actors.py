@@ -15,20 +15,23 @@ CHUNK = 32
 Python per environment step."""
 
 LONG_CHUNK = 128
-"""Candidates of a chunk, about, where episodes end early: the slots of those that ended are filled
-again as long as candidates are left, and a chunk's last episodes run alone."""
+"""Candidates of a long chunk, about: a simulator refills the slots of episodes that ended as long as
+candidates are left, and only a chunk's last episodes run with few beside them."""
+
+SHORT_GENERATION = 0.5
+"""Seconds below which handing out chunks takes a share of a generation that is worth saving."""
 
 
-def chunk_slices(num_candidates: int, num_actors: int, *, ends_early: bool = False) -> list[slice]:
+def chunk_slices(num_candidates: int, num_actors: int, *, long: bool = False) -> list[slice]:
     """Cut a generation into equal chunks, as many for each actor, handed out as actors are free.
 
     Args:
         num_candidates: of the generation.
         num_actors: below 2 the candidates run here.
-        ends_early: whether episodes differ in length.
+        long: whether chunks are long.
     """
     num_actors = max(num_actors, 1)
-    size = LONG_CHUNK if ends_early else CHUNK
+    size = LONG_CHUNK if long else CHUNK
     per_actor = max(round(num_candidates / (num_actors * size)), 1)
     num_chunks = min(per_actor * num_actors, num_candidates)
     bounds = [num_candidates * i // num_chunks for i in range(num_chunks + 1)]

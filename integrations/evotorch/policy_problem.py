@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,7 +21,7 @@ from structured_layers.population import PopulationPolicy
 from structured_layers.specs import NetworkSpec
 
 from ..simulators import Simulator, make_simulator, warn_without_native_task
-from .actors import chunk_slices, map_chunks
+from .actors import SHORT_GENERATION, chunk_slices, map_chunks
 from .crew import Crew
 from .episodes import check_episodes, cut_length, episode_seed
 from .fitness import check_failures, fitness_and_data
@@ -139,7 +140,7 @@ class PolicyProblem(Problem):
         self.generation = 0
         self.env_steps = 0
         self.num_failed = self.num_warned = self.num_replaced = 0
-        self._ends_early = False  # whether episodes of the last generation differed in length
+        self._long_chunks = False
         self._next: tuple[Perturbation | None, int | None] | None = None
         self.after_eval_hook.append(self._report)
 
@@ -208,13 +209,15 @@ class PolicyProblem(Problem):
         if len(self.before_eval_hook):
             perturbation = None  # a hook may have changed the batch that was described
         candidates = self._candidates(batch.values, perturbation)
-        slices = chunk_slices(len(candidates), self.num_actors, ends_early=self._ends_early)
+        slices = chunk_slices(len(candidates), self.num_actors, long=self._long_chunks)
+        start = time.perf_counter()
         chunks = [candidates[rows] for rows in slices]
         self.num_replaced = 0
         rollouts = Rollouts.concatenate(map_chunks(self, chunks)).fail_beyond(torch.float32)
         self.generation += 1
         self.env_steps += int(rollouts.steps.sum())
-        self._ends_early = bool(np.ptp(rollouts.steps))
+        short = time.perf_counter() - start < SHORT_GENERATION
+        self._long_chunks = short or bool(np.ptp(rollouts.steps))
         self.num_failed = int(rollouts.failed.sum())
         self.num_warned = int(rollouts.warned.sum())
         check_failures(rollouts, self.generation, strict=self.strict)
