@@ -15,7 +15,7 @@ CHUNK = 32
 Python per environment step."""
 
 LONG_CHUNK = 128
-"""Candidates of a long chunk, about: a simulator refills the slots of episodes that ended as long as
+"""Candidates of a long chunk, about: the slots of episodes that ended are refilled as long as
 candidates are left, and only a chunk's last episodes run with few beside them."""
 
 SHORT_GENERATION = 0.5
