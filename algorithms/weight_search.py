@@ -12,6 +12,7 @@ from evotorch.algorithms.searchalgorithm import SearchAlgorithm, SinglePopulatio
 from torch import Tensor
 
 from structured_layers.errors import StructuredLayersError
+from structured_layers.interruptions import interrupts_held
 
 from .argument_checks import check_choice, check_integer, check_seed
 from .baselines import Baseline
@@ -77,6 +78,18 @@ class WeightSearch(SearchAlgorithm, SinglePopulationAlgorithmMixin):
         """The evaluations at the centre of the last generation, None if there are none."""
         return self._center_population
 
+    def center_kept(self) -> Tensor:
+        """Return which evaluations of the centre count, (n,): all unless the problem says failed.
+
+        A failed one has a fitness that is not its own. If all failed, all count.
+        """
+        if self._center_population is None:
+            return torch.zeros(0, dtype=torch.bool)
+        failed = torch.zeros(len(self._center_population), dtype=torch.bool)
+        if hasattr(self.problem, "failed"):
+            failed = self.problem.failed(self._center_population)
+        return torch.ones_like(failed) if bool(failed.all()) else ~failed
+
     @abstractmethod
     def _decisions(self) -> Tensor | None:
         """Return the decisions (popsize, K) of the perturbed candidates, None without a space."""
@@ -99,11 +112,12 @@ class WeightSearch(SearchAlgorithm, SinglePopulationAlgorithmMixin):
         try:
             self._generation()
         except BaseException:  # go on as if the generation had not begun
-            self.load_state_dict(before)
-            restore_problem_records(self.problem, records)
-            self._population, self._center_population = populations
-            if self._steps_count:
-                self.update_status({"iter": self._steps_count, **self.problem.status})
+            with interrupts_held():
+                self.load_state_dict(before)
+                restore_problem_records(self.problem, records)
+                self._population, self._center_population = populations
+                if self._steps_count:
+                    self.update_status({"iter": self._steps_count, **self.problem.status})
             raise
 
     def _generation(self) -> None:
@@ -112,7 +126,8 @@ class WeightSearch(SearchAlgorithm, SinglePopulationAlgorithmMixin):
         residuals = self._residuals(fitnesses, decisions)
         center_value = None
         if len(center_fitnesses):
-            center_value = self._residuals(center_fitnesses.mean()[None], center_decisions)[0]
+            center_mean = center_fitnesses[self.center_kept()].mean()
+            center_value = self._residuals(center_mean[None], center_decisions)[0]
         self._weights.tell(residuals, center_value)
         if self._baseline is not None:
             self._baseline.observe(decisions, fitnesses)
@@ -168,7 +183,7 @@ class WeightSearch(SearchAlgorithm, SinglePopulationAlgorithmMixin):
     def _get_center_eval(self) -> float | None:
         if self._center_population is None:
             return None
-        return float(self._center_population.evals[:, 0].mean())
+        return float(self._center_population.evals[self.center_kept(), 0].mean())
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that later generations depend on, the problem's state included."""

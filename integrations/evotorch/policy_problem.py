@@ -21,6 +21,7 @@ from structured_layers.population import PopulationPolicy
 from structured_layers.specs import NetworkSpec
 
 from ..simulators import Simulator, make_simulator, warn_without_native_task
+from ..simulators.arguments import plain_config
 from .actors import SHORT_GENERATION, chunk_slices, map_chunks
 from .crew import Crew
 from .episodes import check_episodes, cut_length, episode_seed
@@ -57,7 +58,7 @@ class PolicyProblem(Problem):
         alive_bonus: whether the fitness contains the reward for being alive.
         num_episodes: per candidate; the fitness is their mean.
         episode_length: steps after which an episode is cut; None is 1000, or the environment's own
-            limit if that is shorter.
+            limit if that is shorter or ``env_config`` sets it as ``max_episode_steps``.
         common_seeds: rows 2i and 2i + 1 of a batch, the two signs of a pair, get the same episodes.
         seed: of all episodes; None draws one.
         num_actors: Ray actors, each with its own simulator; below 2, this process evaluates.
@@ -124,12 +125,12 @@ class PolicyProblem(Problem):
         self.crew: Crew | None = None
         self._ray_address, self.chunk_timeout, self.strict = ray_address, chunk_timeout, strict
         self.env, self.network = env, network
-        self.env_config = dict(env_config or {})
+        self.env_config = plain_config(env, env_config)
         self._simulator_kind, self._capacity = simulator, capacity
         self._simulator: Simulator | None = None
         warn_without_native_task(env, simulator)  # here and not in every actor
         self._set_spaces()
-        self.episode_length = cut_length(episode_length, self.simulator.time_limit)
+        self.episode_length = cut_length(episode_length, self.simulator.time_limit, self.env_config)
         self.num_episodes = num_episodes
         self.alive_bonus = alive_bonus
         self.common_seeds = common_seeds
@@ -181,8 +182,18 @@ class PolicyProblem(Problem):
 
     def kill_actors(self) -> None:
         """End the actors; the next evaluation starts others."""
-        super().kill_actors()
-        self.crew = None
+        if self.crew is not None:
+            self.crew.disband()
+        self.crew = self._actors = None
+
+    def sample_and_compute_gradients(self, *args: Any, **options: Any) -> Any:
+        """Refuse what ``distributed=True`` of EvoTorch's searches asks of actors."""
+        if self.num_actors >= 2:
+            raise StructuredLayersError(
+                "distributed=True lets actors draw candidates by themselves, whose episodes then "
+                "depend on the number of actors; leave it out: actors evaluate all the same"
+            )
+        return super().sample_and_compute_gradients(*args, **options)
 
     def prepare(self) -> int:
         """Make the simulator, as an actor does before it is sent work; return the process id."""
@@ -268,6 +279,11 @@ class PolicyProblem(Problem):
             rollouts.observation_sum[good].sum(axis=0),
             rollouts.observation_sum_of_squares[good].sum(axis=0),
         )
+
+    def failed(self, batch: SolutionBatch) -> Tensor:
+        """Return which solutions of an evaluated batch failed, (n,)."""
+        failed: Tensor = batch.evals[:, 3].as_subclass(Tensor) > 0
+        return failed
 
     def _report(self, batch: SolutionBatch) -> dict[str, Any]:
         names = ("env_steps", "num_failed", "num_warned", "num_replaced")

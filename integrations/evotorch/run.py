@@ -18,12 +18,13 @@ from torch.utils.tensorboard import SummaryWriter
 from structured_layers.algorithms.checkpoints import read_checkpoint, write_checkpoint
 from structured_layers.errors import CheckpointError, StructuredLayersError
 from structured_layers.files import DAMAGE, remove_temporary_files
+from structured_layers.interruptions import interrupts_held
 from structured_layers.metrics import summarize
 
 from .best_center import BestCenter
 from .progress import ProgressFile
 from .run_config import RunConfig
-from .run_files import config_digest, locked, read_run_config, write_run_config
+from .run_files import config_digest, locked, read_run_config, write_run_config, writing
 from .run_parts import build
 from .workers import Workers
 
@@ -51,7 +52,8 @@ class Run:
         self.best = BestCenter()
         self.seconds = 0.0
         self._num_weights = summarize(self.problem.network).weights
-        self._saved_generation = 0
+        self.saved_generation = 0
+        self._is_whole = True  # not half way into a generation, or back out of it
 
     @classmethod
     def create(cls, folder: str | Path, config: RunConfig, **workers: Unpack[Workers]) -> Run:
@@ -114,7 +116,7 @@ class Run:
                 f"{self.folder}/checkpoint is not of this run: {type(error).__name__}: {error}"
             ) from error
         self.progress.cut(mark)
-        self._saved_generation = self.generation
+        self.saved_generation = self.generation
         remove_temporary_files(self.folder)
 
     @property
@@ -141,7 +143,7 @@ class Run:
     ) -> None:
         """Train until the steps are used up or ``should_stop`` says so, then save.
 
-        An exception out of a generation saves the state before that generation and goes on.
+        An exception out of a generation saves the state before it, Ctrl-C held back, and goes on.
 
         Args:
             checkpoint_every: generations between two checkpoints.
@@ -164,6 +166,7 @@ class Run:
     def _exclusive(self) -> Iterator[None]:
         """Hold the folder's lock, and refuse a run that somebody else has taken further."""
         with locked(self.folder):
+            self._check_whole()
             rows = self.progress.read()
             if len(rows) != self.generation:
                 raise StructuredLayersError(
@@ -179,12 +182,12 @@ class Run:
         should_stop: Callable[[], bool],
     ) -> None:
         progress = self.progress
-        with self._writing():
+        with writing(self.folder, self.saved_generation):
             writer = SummaryWriter(str(self.folder / "tensorboard"), purge_step=self.generation + 1)
         try:
             while not self.finished and not should_stop():
                 row = self._generation(progress)
-                with self._writing():
+                with writing(self.folder, self.saved_generation):
                     for name, value in row.items():
                         writer.add_scalar(f"train/{name}", value, self.generation)
                 if self.generation % checkpoint_every == 0:
@@ -193,22 +196,11 @@ class Run:
                     on_generation(row)
         finally:
             try:
-                self.save()
+                if self._is_whole:
+                    self.save()
             finally:
-                with self._writing():
+                with writing(self.folder, self.saved_generation):
                     writer.close()
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """Say of a file that cannot be written what is left and how to go on."""
-        try:
-            yield
-        except OSError as error:
-            raise StructuredLayersError(
-                f"{self.folder} cannot be written: {error}; its checkpoint of generation "
-                f"{self._saved_generation} is whole: make room, then go on with "
-                f"`structured-layers resume {self.folder}`"
-            ) from error
 
     def _generation(self, progress: ProgressFile) -> Row:
         """Take one step of the search; if it fails, put everything back as it was before.
@@ -217,17 +209,22 @@ class Run:
         """
         before = copy.deepcopy(self._state())
         normalizer, center = copy.deepcopy(self.problem.normalizer), self.search.center_solution()
-        start = time.perf_counter()
+        self._is_whole, start = False, time.perf_counter()
         try:
             self.search.step()
             self.seconds += time.perf_counter() - start
             row = self._row()
-            self.best.offer(row["return_center"], center, normalizer)
-            with self._writing():
+            centers = cast(SolutionBatch, self.search.center_population)
+            if not self.problem.failed(centers).all():  # else the return is not the centre's
+                self.best.offer(row["return_center"], center, normalizer)
+            with writing(self.folder, self.saved_generation):
                 progress.append(row)
         except BaseException:
-            self._load_state(before)
+            with interrupts_held():
+                self._load_state(before)
+                self._is_whole = True
             raise
+        self._is_whole = True
         return row
 
     def _row(self) -> Row:
@@ -235,20 +232,18 @@ class Run:
         # both exist after a step: a run has at least one evaluation of the centre
         population = cast(SolutionBatch, self.search.population).evals
         center = cast(SolutionBatch, self.search.center_population).evals
-        status = self.search.status
-        returns = population[:, 1]
         return {
             "generation": self.generation,
             "env_steps": self.problem.env_steps,
             "seconds": round(self.seconds, 3),
-            "return_mean": float(returns.double().mean()),
-            "return_best": float(returns.max()),
-            "return_center": float(center[:, 1].double().mean()),
+            "return_mean": float(population[:, 1].double().mean()),
+            "return_best": float(population[:, 1].max()),
+            "return_center": float(center[self.search.center_kept(), 1].double().mean()),
             "num_weights": self._num_weights,
-            "controller_updates": status.get("controller_updates", 0),
+            "controller_updates": self.search.status.get("controller_updates", 0),
             "failed_candidates": self.problem.num_failed,
             "warned_candidates": self.problem.num_warned,
-            "update_norm": status["update_norm"],
+            "update_norm": self.search.status["update_norm"],
             "fitness_mean": float(population[:, 0].double().mean()),
             "episode_steps_mean": float(population[:, 2].double().mean()),
         }
@@ -259,16 +254,26 @@ class Run:
         Raises:
             StructuredLayersError: they cannot be written; what was there before is whole.
         """
-        with self._writing():
-            self.progress.sync()  # no checkpoint may outlive the rows before it
-            state = self._saved_state(self.folder)
-            write_checkpoint(self.folder / "checkpoint", state, number=self.generation)
-            self._saved_generation = self.generation
-            if self.best.solution is not None:
+        self._check_whole()
+        with interrupts_held():
+            with writing(self.folder, self.saved_generation):
+                self.progress.sync()  # no checkpoint may outlive the rows before it
+                state = self._saved_state(self.folder)
+                write_checkpoint(self.folder / "checkpoint", state, number=self.generation)
+            self.saved_generation = self.generation
+            if (best := self.best).solution is not None:
                 policy = self.problem.to_policy(
-                    self.best.solution, normalizer=self.best.normalizer, spec=self.spec
+                    best.solution, normalizer=best.normalizer, spec=self.spec
                 )
-                policy.save(self.folder / "policy")
+                with writing(self.folder, self.saved_generation):
+                    policy.save(self.folder / "policy")
+
+    def _check_whole(self) -> None:
+        if not self._is_whole:
+            raise StructuredLayersError(
+                f"this run was interrupted while its state was put back; its checkpoint of "
+                f"generation {self.saved_generation} is whole: go on with Run.resume"
+            )
 
     def _state(self) -> dict[str, Any]:
         return {
