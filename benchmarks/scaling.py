@@ -70,9 +70,9 @@ def measure_rate(num_actors: int, generations: int) -> list[float]:
 
 def measure_driver(generations: int) -> list[dict[str, float]]:
     """The driver's processor time for generations that hardly simulate."""
-    rows = []
+    rows, long_chunk = [], actors.LONG_CHUNK
     for popsize, chunk in ((64, 32), (64, 2), (1024, 32), (1024, 8)):
-        actors.CHUNK = chunk
+        actors.CHUNK = actors.LONG_CHUNK = chunk  # after short generations chunks are long
         search = make_search(2, popsize, 1)
         search.step()
         seconds = []
@@ -89,7 +89,7 @@ def measure_driver(generations: int) -> list[dict[str, float]]:
         )
         search.problem.kill_actors()
         print(rows[-1], flush=True)
-    actors.CHUNK = PER_ACTOR
+    actors.CHUNK, actors.LONG_CHUNK = PER_ACTOR, long_chunk
     return rows
 
 
