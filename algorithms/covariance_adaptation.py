@@ -9,7 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from structured_layers.errors import MissingDependencyError, StructuredLayersError
+from structured_layers.errors import (
+    CheckpointError,
+    MissingDependencyError,
+    StructuredLayersError,
+)
 
 from .argument_checks import check_integer, check_positive
 
@@ -99,7 +103,14 @@ class CovarianceAdaptation:
         return {"center": self.center, "cmaes": state, "update_norm": self.update_norm}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from what :meth:`state_dict` returned."""
+        """Continue from what :meth:`state_dict` returned.
+
+        Raises:
+            CheckpointError: values of another search, or of none; nothing has changed.
+        """
+        own, given = self.state_dict()["cmaes"], state["cmaes"]
+        if given.keys() != own.keys() or not all(_alike(given[name], own[name]) for name in own):
+            raise CheckpointError("the state of CMA-ES has values that do not fit this search")
         self.update_norm = float(state.get("update_norm", 0.0))
         self._cma.__setstate__(
             {
@@ -107,6 +118,15 @@ class CovarianceAdaptation:
                 for name, value in state["cmaes"].items()
             }
         )
+
+
+def _alike(given: Any, own: Any) -> bool:
+    """Return whether two values have one type and shape; what is not computed yet is None."""
+    if given is None or own is None:
+        return True
+    if isinstance(given, Tensor) and isinstance(own, Tensor):
+        return given.shape == own.shape
+    return type(given) is type(own)
 
 
 def _plain(value: Any) -> Any:
