@@ -63,6 +63,9 @@ class CovarianceAdaptation:
         self._cma = CMA(
             center.double().numpy().copy(), float(stdev_init), population_size=int(popsize)
         )
+        state = self._cma.__getstate__()  # its history of losses begins as whatever memory held
+        state["_funhist_values"] = np.zeros_like(state["_funhist_values"])
+        self._cma.__setstate__(state)
         self._asked = np.empty((0, len(center)))
         self.update_norm = 0.0
 

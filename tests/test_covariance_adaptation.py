@@ -82,6 +82,10 @@ def test_a_search_goes_on_from_its_checkpoint_bit_for_bit(
         assert torch.equal(resumed.status["center"], search.status["center"])
 
 
+def test_a_state_holds_no_uninitialised_memory() -> None:
+    assert not alone().state_dict()["cmaes"]["_funhist_values"].any()
+
+
 @pytest.mark.parametrize(
     ("name", "value"), [("_popsize", math.inf), ("_mean", torch.zeros(4)), ("_mu", "4")]
 )
