@@ -19,6 +19,11 @@ def episode_seed(run_seed: int, key: tuple[int, ...]) -> int:
     return int(sequence.generate_state(1)[0] >> 1)
 
 
+def drawn_seed() -> int:
+    """Return a seed of a run that nobody chose, of 32 bits."""
+    return int(np.random.SeedSequence().generate_state(1)[0])
+
+
 def cut_length(
     asked: int | None, time_limit: int | None, env_config: Mapping[str, Any] | None = None
 ) -> int:

@@ -17,20 +17,19 @@ from structured_layers.algorithms.perturbation import Perturbation
 from structured_layers.algorithms.search_spaces import SearchSpace
 from structured_layers.errors import StructuredLayersError
 from structured_layers.policy import Policy
-from structured_layers.population import PopulationPolicy
 from structured_layers.specs import NetworkSpec
 
 from ..simulators import Simulator, make_simulator, warn_without_native_task
 from ..simulators.arguments import plain_config
 from .actors import SHORT_GENERATION, chunk_slices, map_chunks
 from .crew import Crew
-from .episodes import check_episodes, cut_length, episode_seed
+from .episodes import check_episodes, cut_length, drawn_seed, episode_seed
 from .fitness import check_failures, fitness_and_data
 from .normalizer import ObservationNormalizer
 from .perturbed_rows import PerturbedRows
 from .ray_session import NumActors, ensure_ray, resolve_num_actors
 from .rollouts import Candidates, Normalization, Rollouts, rollout
-from .solutions import draw_solutions, network_of
+from .solutions import check_network, draw_solutions, network_of
 from .spaces import actions_of
 from .time_limits import ChunkTimeout, check_chunk_timeout
 
@@ -134,10 +133,10 @@ class PolicyProblem(Problem):
         self.num_episodes = num_episodes
         self.alive_bonus = alive_bonus
         self.common_seeds = common_seeds
-        self.run_seed = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
-        self.normalizer = (
-            ObservationNormalizer(self.observation_size) if observation_normalization else None
-        )
+        self.run_seed = drawn_seed() if seed is None else seed
+        self.normalizer = None
+        if observation_normalization:
+            self.normalizer = ObservationNormalizer(self.observation_size)
         self.generation = 0
         self.env_steps = 0
         self.num_failed = self.num_warned = self.num_replaced = 0
@@ -149,14 +148,7 @@ class PolicyProblem(Problem):
         """Read the environment's spaces and check that the network serves them."""
         self.observation_size = self.simulator.observation_size
         self.action_space = self.simulator.action_space
-        population = PopulationPolicy(self.network, torch.zeros(1, self.num_parameters))
-        outputs = actions_of(self.action_space).num_outputs
-        if (population.in_features, population.out_features) != (self.observation_size, outputs):
-            raise StructuredLayersError(
-                f"the environment needs a network from {self.observation_size} observations to "
-                f"{outputs} outputs, got one from {population.in_features} to "
-                f"{population.out_features}"
-            )
+        check_network(self.network, self.observation_size, self.action_space)
 
     @property
     def simulator(self) -> Simulator:
@@ -232,7 +224,8 @@ class PolicyProblem(Problem):
         self.num_failed = int(rollouts.failed.sum())
         self.num_warned = int(rollouts.warned.sum())
         check_failures(rollouts, self.generation, strict=self.strict)
-        self._merge_observations(rollouts, num_perturbed)
+        if self.normalizer is not None:
+            self.normalizer.merge(rollouts, num_perturbed)
         evals = fitness_and_data(
             rollouts, num_episodes=self.num_episodes, alive_bonus=self.alive_bonus
         )
@@ -267,18 +260,6 @@ class PolicyProblem(Problem):
             normalization=candidates.normalization,
         )
         return rollouts if self.normalizer is not None else rollouts.without_observations()
-
-    def _merge_observations(self, rollouts: Rollouts, num_perturbed: int | None) -> None:
-        if self.normalizer is None:
-            return
-        good = ~rollouts.failed
-        if num_perturbed is not None:
-            good[num_perturbed:] = False
-        self.normalizer.merge(
-            int(rollouts.steps[good].sum()),
-            rollouts.observation_sum[good].sum(axis=0),
-            rollouts.observation_sum_of_squares[good].sum(axis=0),
-        )
 
     def failed(self, batch: SolutionBatch) -> Tensor:
         """Return which solutions of an evaluated batch failed, (n,)."""
