@@ -1,7 +1,7 @@
 """Checkpoints of a search: safetensors and JSON, whole or not there.
 
-``state.json`` names the tensor file that belongs to it and its checksum. It is renamed into place
-last, so a process killed at any moment leaves the old checkpoint or the new one.
+``state.json`` names the tensor file that belongs to it, its size and its checksum. It is renamed
+into place last, so a process killed at any moment leaves the old checkpoint or the new one.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from torch import Tensor
 from structured_layers.errors import CheckpointError
 from structured_layers.files import (
     DAMAGE,
+    num_bytes,
     read_json,
     read_tensors,
     write_sealed_json,
@@ -40,10 +41,15 @@ def write_checkpoint(folder: Path, state: Mapping[str, Any], *, number: int) -> 
     tree = _split(state, "", tensors)
     name = f"state-{number}.safetensors"
     digest = write_tensors(folder / name, tensors)
-    write_sealed_json(
-        folder / "state.json",
-        {"format": FORMAT, "version": VERSION, "tensors": name, "sha256": digest, "state": tree},
-    )
+    data = {
+        "format": FORMAT,
+        "version": VERSION,
+        "tensors": name,
+        "bytes": num_bytes(tensors),
+        "sha256": digest,
+        "state": tree,
+    }
+    write_sealed_json(folder / "state.json", data)
     for old in folder.glob("state-*.safetensors"):
         if old.name != name:
             old.unlink()
@@ -60,7 +66,8 @@ def read_checkpoint(folder: Path) -> dict[str, Any]:
         name = str(data["tensors"])
         if not _NAME.fullmatch(name):
             raise ValueError(f"{name[:40]!r} is no name of a tensor file")
-        tensors = read_tensors(folder / name, digest=str(data["sha256"]))
+        size = data.get("bytes")  # the first files of version 2 had none
+        tensors = read_tensors(folder / name, digest=str(data["sha256"]), size=size)
         state: dict[str, Any] = _join(data["state"], tensors)
         return state
     except CheckpointError:

@@ -10,7 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from structured_layers.errors import MissingDependencyError, StructuredLayersError
+from structured_layers.errors import (
+    CheckpointError,
+    MissingDependencyError,
+    StructuredLayersError,
+)
 
 from .argument_checks import check_integer, check_positive
 
@@ -65,6 +69,9 @@ class CovarianceAdaptation:
     def move_to(self, center: Tensor) -> None:
         """Begin at weights (d,), with the first σ and C."""
         self._cma = self._make(center.double().numpy().copy())
+        state = self._cma.__getstate__()  # its history of losses begins as whatever memory held
+        state["_funhist_values"] = np.zeros_like(state["_funhist_values"])
+        self._cma.__setstate__(state)
         self._asked = np.empty((0, len(center)))
 
     def kind(self) -> dict[str, Any]:
@@ -104,7 +111,14 @@ class CovarianceAdaptation:
         return {"center": self.center, "cmaes": state, "update_norm": self.update_norm}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from what :meth:`state_dict` returned."""
+        """Continue from what :meth:`state_dict` returned.
+
+        Raises:
+            CheckpointError: values of another search, or of none; nothing has changed.
+        """
+        own, given = self.state_dict()["cmaes"], state["cmaes"]
+        if given.keys() != own.keys() or not all(_alike(given[name], own[name]) for name in own):
+            raise CheckpointError("the state of CMA-ES has values that do not fit this search")
         self.update_norm = float(state.get("update_norm", 0.0))
         self._cma.__setstate__(
             {
@@ -112,6 +126,15 @@ class CovarianceAdaptation:
                 for name, value in state["cmaes"].items()
             }
         )
+
+
+def _alike(given: Any, own: Any) -> bool:
+    """Return whether two values have one type and shape; what is not computed yet is None."""
+    if given is None or own is None:
+        return True
+    if isinstance(given, Tensor) and isinstance(own, Tensor):
+        return given.shape == own.shape
+    return type(given) is type(own)
 
 
 def _plain(value: Any) -> Any:

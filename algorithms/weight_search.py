@@ -12,6 +12,7 @@ from evotorch.algorithms.searchalgorithm import SearchAlgorithm, SinglePopulatio
 from torch import Tensor
 
 from structured_layers.errors import StructuredLayersError
+from structured_layers.interruptions import interrupts_held
 
 from .argument_checks import center_tensor, check_choice, check_integer, check_seed
 from .baselines import Baseline
@@ -59,6 +60,7 @@ class WeightSearch(SearchAlgorithm, SinglePopulationAlgorithmMixin):
         self._baseline = baseline
         self._population: SolutionBatch | None = None
         self._center_population: SolutionBatch | None = None
+        self._pivot_population: SolutionBatch | None = None
         SinglePopulationAlgorithmMixin.__init__(self)
 
     def _status_getters(self) -> dict[str, Any]:
@@ -78,6 +80,21 @@ class WeightSearch(SearchAlgorithm, SinglePopulationAlgorithmMixin):
     def center_population(self) -> SolutionBatch | None:
         """The evaluations at the centre of the last generation, None if there are none."""
         return self._center_population
+
+    def center_kept(self) -> Tensor:
+        """Return which evaluations of the centre count, (n,): all unless the problem says failed.
+
+        A failed one has a fitness that is not its own. If all failed, all count.
+        """
+        return self._kept(self._center_population)
+
+    def _kept(self, population: SolutionBatch | None) -> Tensor:
+        if population is None:
+            return torch.zeros(0, dtype=torch.bool)
+        failed = torch.zeros(len(population), dtype=torch.bool)
+        if hasattr(self.problem, "failed"):
+            failed = self.problem.failed(population)
+        return torch.ones_like(failed) if bool(failed.all()) else ~failed
 
     @abstractmethod
     def _decisions(self) -> Tensor | None:
@@ -125,11 +142,12 @@ class WeightSearch(SearchAlgorithm, SinglePopulationAlgorithmMixin):
         try:
             self._generation()
         except BaseException:  # go on as if the generation had not begun
-            self.load_state_dict(before)
-            restore_problem_records(self.problem, records)
-            self._population, self._center_population = populations
-            if self._steps_count:
-                self.update_status({"iter": self._steps_count, **self.problem.status})
+            with interrupts_held():
+                self.load_state_dict(before)
+                restore_problem_records(self.problem, records)
+                self._population, self._center_population = populations
+                if self._steps_count:
+                    self.update_status({"iter": self._steps_count, **self.problem.status})
             raise
 
     def _generation(self) -> None:
@@ -139,9 +157,11 @@ class WeightSearch(SearchAlgorithm, SinglePopulationAlgorithmMixin):
         center_value = None
         if self._num_pivots and decisions is not None:
             pivots = center_fitnesses[self._num_center_evaluations :]
-            center_value = self._residuals(pivots, self._pivot_decisions(decisions)).mean()
+            residuals_there = self._residuals(pivots, self._pivot_decisions(decisions))
+            center_value = residuals_there[self._kept(self._pivot_population)].mean()
         elif len(center_fitnesses):
-            center_value = self._residuals(center_fitnesses.mean()[None], center_decisions)[0]
+            center_mean = center_fitnesses[self.center_kept()].mean()
+            center_value = self._residuals(center_mean[None], center_decisions)[0]
         self._weights.tell(residuals, center_value)
         if self._baseline is not None:
             self._baseline.observe(decisions, fitnesses)
@@ -188,6 +208,7 @@ class WeightSearch(SearchAlgorithm, SinglePopulationAlgorithmMixin):
         self._population = batch[:popsize]
         num_centers = self._num_center_evaluations
         self._center_population = batch[popsize : popsize + num_centers] if num_centers else None
+        self._pivot_population = batch[popsize + num_centers :] if self._num_pivots else None
         fitnesses = evals if self.problem.senses[0] == "max" else -evals
         return fitnesses[:popsize], fitnesses[popsize:]
 
@@ -209,7 +230,7 @@ class WeightSearch(SearchAlgorithm, SinglePopulationAlgorithmMixin):
     def _get_center_eval(self) -> float | None:
         if self._center_population is None:
             return None
-        return float(self._center_population.evals[:, 0].mean())
+        return float(self._center_population.evals[self.center_kept(), 0].mean())
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that later generations depend on, the problem's state included."""

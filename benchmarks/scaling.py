@@ -70,9 +70,9 @@ def measure_rate(num_actors: int, generations: int) -> list[float]:
 
 def measure_driver(generations: int) -> list[dict[str, float]]:
     """The driver's processor time for generations that hardly simulate."""
-    rows = []
+    rows, long_chunk = [], actors.LONG_CHUNK
     for popsize, chunk in ((64, 32), (64, 2), (1024, 32), (1024, 8)):
-        actors.CHUNK = chunk
+        actors.CHUNK = actors.LONG_CHUNK = chunk  # after short generations chunks are long
         search = make_search(2, popsize, 1)
         search.step()
         seconds = []
@@ -89,7 +89,7 @@ def measure_driver(generations: int) -> list[dict[str, float]]:
         )
         search.problem.kill_actors()
         print(rows[-1], flush=True)
-    actors.CHUNK = PER_ACTOR
+    actors.CHUNK, actors.LONG_CHUNK = PER_ACTOR, long_chunk
     return rows
 
 
@@ -106,8 +106,8 @@ def measure_bytes() -> dict[str, float]:
     """Bytes of a chunk there, and of a candidate of it back."""
     search = make_search(2, 2 * PER_ACTOR, 1)
     problem = search.problem
-    search._weights.ask(0)
-    values = search._weights.center.expand(2 * PER_ACTOR, -1)
+    values = torch.empty(2 * PER_ACTOR, problem.solution_length)
+    search._weights.ask(0, values)
     candidates = problem._candidates(values, search._weights.perturbation)
     out = [len(pickle.dumps(candidates[:n], protocol=5)) for n in (PER_ACTOR, 2 * PER_ACTOR)]
     back = [

@@ -126,17 +126,18 @@ def measure_early_ends(rounds: int) -> Record:
 
 
 def _fallers() -> Tensor:
-    """Policies that fall after few and after many steps, chosen from many random ones."""
+    """Policies that fall after few and after many steps, from many random ones, in no order."""
     problem = make_problem(FALLING, num_actors=0)
     _, pool = candidates_of(problem.network, FALLING, POOL)
-    pool = pool[torch.randperm(POOL, generator=torch.Generator().manual_seed(0))]
+    generator = torch.Generator().manual_seed(0)
+    pool = pool[torch.randperm(POOL, generator=generator)]
     trial = Generations(problem, pool)
     left = np.log(trial.batch.evals[:, 2].numpy())
     chosen = []
     for target in np.linspace(np.log(20), np.log(1000), CANDIDATES):
         chosen.append(int(np.abs(left - target).argmin()))
         left[chosen[-1]] = np.inf
-    return pool[chosen]
+    return pool[chosen][torch.randperm(CANDIDATES, generator=generator)]
 
 
 def measure_memory() -> Record:

@@ -18,17 +18,18 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from .errors import CheckpointError
+from .errors import CheckpointError, StructuredLayersError
 
-MAX_JSON = 16 * 2**20
-"""Bytes of the largest JSON file or safetensors header that is read; what a policy or a search has
-is in the kilobytes."""
+MAX_JSON = 2**20
+"""Bytes of the largest JSON file or safetensors header that is read or written; what a policy or a
+search has is some ten kilobytes. A megabyte of junk takes less than a second to refuse."""
 
 # What Python, PyTorch and safetensors raise for data that are not what they should be; a
-# RecursionError, for JSON that is nested too deep, is a RuntimeError.
+# RecursionError, for JSON that is nested too deep, is a RuntimeError, and a MemoryError is raised
+# for a file that does not fit.
 DAMAGE: tuple[type[Exception], ...] = (
-    *(ArithmeticError, AssertionError, AttributeError, LookupError, OSError, RuntimeError),
-    *(TypeError, ValueError, SafetensorError),
+    *(ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, OSError),
+    *(RuntimeError, TypeError, ValueError, SafetensorError),
 )
 
 _SEAL = "seal"
@@ -55,8 +56,18 @@ def remove_temporary_files(folder: Path) -> None:
 
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
-    """Write a JSON file at one blow."""
-    write_bytes(path, (json.dumps(data, indent=2, allow_nan=False) + "\n").encode())
+    """Write a JSON file at one blow.
+
+    Raises:
+        StructuredLayersError: it would be larger than what is read.
+    """
+    text = (json.dumps(data, indent=2, allow_nan=False) + "\n").encode()
+    if len(text) > MAX_JSON:
+        raise StructuredLayersError(
+            f"{path} would have {len(text)} bytes, at most {MAX_JSON} are read; keep large data in "
+            "a file of its own and name that"
+        )
+    write_bytes(path, text)
 
 
 def write_sealed_json(path: Path, data: Mapping[str, Any]) -> None:
@@ -137,25 +148,35 @@ def write_tensors(
     return digest
 
 
+def num_bytes(tensors: Mapping[str, Tensor]) -> int:
+    """Return how many bytes the values of tensors take, in a file as in memory."""
+    return sum(t.numel() * t.element_size() for t in tensors.values())
+
+
 def read_tensors(
-    path: Path, *, digest: str | None = None, belongs_to: str | None = None
+    path: Path,
+    *,
+    digest: str | None = None,
+    size: int | None = None,
+    belongs_to: str | None = None,
 ) -> dict[str, Tensor]:
     """Read a safetensors file.
 
     Args:
         path: the file.
         digest: the SHA-256 that the content must have; None takes the one in the file.
+        size: :func:`num_bytes` of the content, checked before it is read; None takes any.
         belongs_to: what the file must belong to, if it says so; None takes any.
 
     Raises:
         CheckpointError: missing, cut off, changed, or of something else.
     """
     try:
-        size = _regular_size(path)
+        file_size = _regular_size(path)
         with path.open("rb") as file:
-            metadata = _read_metadata(file, size)
+            metadata = _read_metadata(file, file_size, size)
             file.seek(0)
-            tensors = load(file.read(size))
+            tensors = load(file.read(file_size))
         found = hashlib.sha256(save(tensors)).hexdigest()
     except DAMAGE as error:
         raise CheckpointError(f"{path} is missing, cut off or not safetensors: {error}") from error
@@ -166,10 +187,11 @@ def read_tensors(
     return tensors
 
 
-def _read_metadata(file: BinaryIO, size: int) -> dict[str, str]:
+def _read_metadata(file: BinaryIO, size: int, content: int | None) -> dict[str, str]:
     """Return the metadata of a safetensors file, whose header follows its length in 8 bytes.
 
-    What the header says must be exactly as long as the file: it is known before it is read.
+    What the header says must be exactly as long as the file, and as its content should be: it is
+    known before it is read.
     """
     length = int.from_bytes(file.read(8), "little")
     if not 2 <= length <= min(size - 8, MAX_JSON):
@@ -179,4 +201,6 @@ def _read_metadata(file: BinaryIO, size: int) -> dict[str, str]:
     end = max((entry["data_offsets"][1] for entry in header.values()), default=0)
     if not isinstance(metadata, dict) or 8 + length + end != size:
         raise ValueError(f"its header describes {8 + length + end} bytes, the file has {size}")
+    if content not in (None, end):
+        raise ValueError(f"it has {end} bytes of numbers, {content} belong to it")
     return metadata

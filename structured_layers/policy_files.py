@@ -13,7 +13,15 @@ from torch import Tensor, nn
 
 from .actions import Actions, BoxActions, DiscreteActions, MultiDiscreteActions
 from .errors import CheckpointError, StructuredLayersError
-from .files import DAMAGE, json_digest, read_json, read_tensors, write_sealed_json, write_tensors
+from .files import (
+    DAMAGE,
+    json_digest,
+    num_bytes,
+    read_json,
+    read_tensors,
+    write_sealed_json,
+    write_tensors,
+)
 from .layers import MaskedLinear, tie_palettes_
 from .policy import Policy, check_env_config
 from .sequential_spec import SequentialSpec
@@ -34,6 +42,7 @@ def save_policy(policy: Policy, folder: Path) -> None:
         )
     check_env_config(policy.env_config)
     folder.mkdir(parents=True, exist_ok=True)
+    tensors = _tensors(policy)
     description = {
         "format": FORMAT,
         "version": VERSION,
@@ -43,8 +52,9 @@ def save_policy(policy: Policy, folder: Path) -> None:
         "actions": _describe(policy.actions),
         "env": policy.env,
         "env_config": policy.env_config,
+        "bytes": num_bytes(tensors),  # of a search's policies always the same
     }
-    write_tensors(folder / WEIGHTS, _tensors(policy), belongs_to=json_digest(description))
+    write_tensors(folder / WEIGHTS, tensors, belongs_to=json_digest(description))
     write_sealed_json(folder / "policy.json", description)
 
 
@@ -87,7 +97,8 @@ def read_policy(folder: Path, network: nn.Module | None) -> Policy:
     if not (folder / "policy.json").exists() and (folder / "policy").is_dir():
         folder = folder / "policy"
     data = read_json(folder / "policy.json", format_name=FORMAT, version=VERSION, sealed_since=3)
-    tensors = read_tensors(folder / WEIGHTS, belongs_to=json_digest(data))
+    size = data.get("bytes")  # the first files of version 3 had none
+    tensors = read_tensors(folder / WEIGHTS, size=size, belongs_to=json_digest(data))
     try:
         spec = None  # a network of the caller's own may be another one than the files describe
         if network is None:

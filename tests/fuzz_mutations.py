@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from structured_layers.files import json_digest
+from structured_layers.files import MAX_JSON, json_digest
 
 Draw = random.Random
 HUGE = 10 * 2**30  # bytes of a sparse file, which takes no place on the disk
@@ -161,6 +161,35 @@ def change_header(path: Path, draw: Draw) -> None:
     path.write_bytes(size.to_bytes(8, "little") + text + rest)
 
 
+def grow(path: Path, draw: Draw) -> None:
+    """Let a safetensors file say that it is large, and be so: header and size fit each other."""
+    data = path.read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    header, rest = json.loads(data[8 : 8 + length]), data[8 + length :]
+    entries = [entry for name, entry in header.items() if name != "__metadata__"]
+    last = max(entries, key=lambda entry: entry["data_offsets"][1])
+    size = draw.choice([2**12, 2**30, 2**34, 200 * 2**30])
+    last["dtype"], last["shape"] = "U8", [size]
+    last["data_offsets"][1] = last["data_offsets"][0] + size
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + rest)
+    os.truncate(path, 8 + len(text) + last["data_offsets"][1])
+
+
+def stuff(path: Path, draw: Draw) -> None:
+    """Fill a JSON file with as much junk as is read, or with more."""
+    size = draw.choice([MAX_JSON, MAX_JSON, 16 * 2**20])
+    junk = draw.choice(["[],", "{},", "0,", '"",', "[0.1],", '{"a":null},', '"\\ud800",'])
+    text = path.read_text().rstrip()[:-1]
+    if draw.random() < 0.5:
+        count = (size - len(text) - 20) // len(junk)
+        path.write_text(text + ', "junk": [' + (junk * count)[:-1] + "]}")
+    else:
+        count = (size - len(text) - 20) // 11
+        keys = ",".join(f'"{key:06x}":0' for key in range(count))
+        path.write_text(text + ', "junk": {' + keys + "}}")
+
+
 def places(data: Any) -> Iterator[tuple[Any, Any]]:
     """Yield every container of JSON data with each of its keys."""
     items = data.items() if isinstance(data, dict) else enumerate(data)
@@ -206,6 +235,13 @@ JSON: dict[str, Callable[[Path, Draw], None]] = {
 }
 
 
+SPECIAL: dict[str, Callable[[Path, Draw], None]] = {
+    "header changed": change_header,
+    "grown": grow,
+    "stuffed": stuff,
+}
+
+
 def files_of(root: Path) -> list[Path]:
     """The files of a run or a policy, the lock left out."""
     return sorted(p for p in root.rglob("*") if p.is_file() and p.suffix in _SUFFIXES)
@@ -219,16 +255,16 @@ def mutate(root: Path, donors: list[Path], draw: Draw) -> str:
     path = draw.choice(files_of(root))
     kinds = [*ANY, "swapped", "foreign"]
     if path.suffix == ".json":
-        kinds += [*JSON] * 3
+        kinds += [*JSON] * 3 + ["stuffed"]
     if path.suffix == ".safetensors":
-        kinds += ["header changed"] * 8
+        kinds += ["header changed"] * 8 + ["grown"] * 2
     kind = draw.choice(kinds)
     if kind == "swapped":
         swap(path, draw, root)
     elif kind == "foreign":
         take_foreign(path, draw, donors)
-    elif kind == "header changed":
-        change_header(path, draw)
+    elif kind in SPECIAL:
+        SPECIAL[kind](path, draw)
     else:
         {**ANY, **JSON}[kind](path, draw)
     return kind

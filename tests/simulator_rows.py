@@ -22,7 +22,8 @@ def gymnasium_rows(env_id, seed, actions, **env_config):
     rows = [(observation, 0.0, 0.0, False, False)]
     for action in actions:
         observation, reward, terminated, truncated, info = env.step(action)
-        rows.append((observation, reward, info.get("reward_survive", 0.0), terminated, truncated))
+        bonus = info.get("reward_survive", 0.0) if "Inverted" not in env_id else 0.0
+        rows.append((observation, reward, bonus, terminated, truncated))
         if terminated or truncated:
             seed += 1
             observation, _ = env.reset(seed=seed)

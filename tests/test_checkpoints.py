@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from structured_layers import CheckpointError
+from structured_layers import CheckpointError, StructuredLayersError
+from structured_layers import files as files_module
 from structured_layers.algorithms import checkpoints
 from structured_layers.algorithms.checkpoints import read_checkpoint, write_checkpoint
-from structured_layers.files import json_digest
+from structured_layers.files import MAX_JSON, json_digest
 
 STATE = {
     "center": torch.tensor([1.0, -0.0, torch.inf, torch.nan]),
@@ -203,6 +204,49 @@ def test_bad_files(damage: Callable[[Path], object], message: str, tmp_path: Pat
     damage(tmp_path)
     with pytest.raises(CheckpointError, match=message):
         read_checkpoint(tmp_path)
+
+
+def grow(path: Path, size: int) -> None:
+    """Let the last tensor's entry, and the file, be so large: both fit each other."""
+    data = path.read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    header["value"] |= {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text)
+    os.truncate(path, 8 + len(text) + size)
+
+
+@pytest.mark.parametrize("size", [100, 200 * 2**30])
+def test_a_file_that_says_itself_that_it_is_larger_is_not_read(
+    size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_checkpoint(tmp_path, {"value": torch.ones(3)}, number=1)
+    grow(tmp_path / "state-1.safetensors", size)
+    monkeypatch.setattr(files_module, "load", None)
+    with pytest.raises(CheckpointError, match=f"{size} bytes of numbers, 12 belong to it"):
+        read_checkpoint(tmp_path)
+
+
+def test_a_file_without_a_known_size_that_does_not_fit_into_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(data: bytes) -> None:
+        raise MemoryError
+
+    write_checkpoint(tmp_path, {"value": torch.ones(3)}, number=1)
+    drop(tmp_path, "bytes")
+    assert_same(read_checkpoint(tmp_path), {"value": torch.ones(3)})
+    monkeypatch.setattr(files_module, "load", fail)
+    with pytest.raises(CheckpointError, match="state-1.safetensors is missing, cut off or not"):
+        read_checkpoint(tmp_path)
+
+
+def test_what_would_not_be_read_is_not_written(tmp_path: Path) -> None:
+    write_checkpoint(tmp_path, STATE, number=1)
+    with pytest.raises(StructuredLayersError, match="bytes, at most 1048576 are read"):
+        write_checkpoint(tmp_path, {"text": "x" * MAX_JSON}, number=2)
+    assert_same(read_checkpoint(tmp_path), STATE)
 
 
 def test_a_half_written_json_file_is_noticed_wherever_it_ends(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from structured_layers import StructuredLayersError
 from structured_layers.algorithms import ES, ESENAS, Coloring, RegularizedEvolution
 from structured_layers.algorithms.checkpoints import read_checkpoint, write_checkpoint
-from structured_layers.errors import MissingDependencyError
+from structured_layers.errors import CheckpointError, MissingDependencyError
 
 SPACE = Coloring(num_edges=6, num_colors=3)
 
@@ -80,6 +80,24 @@ def test_a_search_goes_on_from_its_checkpoint_bit_for_bit(
         resumed.step()
         assert torch.equal(resumed.population.values, search.population.values)
         assert torch.equal(resumed.status["center"], search.status["center"])
+
+
+def test_a_state_holds_no_uninitialised_memory() -> None:
+    assert not alone().state_dict()["cmaes"]["_funhist_values"].any()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("_popsize", math.inf), ("_mean", torch.zeros(4)), ("_mu", "4")]
+)
+def test_values_of_another_kind_are_refused(name: str, value: object) -> None:
+    search = alone()
+    search.run(2)
+    state = search.state_dict()
+    before = search.state_dict()["cmaes"]["_mean"]
+    state["cmaes"] = {**state["cmaes"], name: value}
+    with pytest.raises(CheckpointError, match="do not fit this search"):
+        search.load_state_dict(state)
+    assert torch.equal(search.state_dict()["cmaes"]["_mean"], before)
 
 
 def test_the_seed_determines_the_search() -> None:

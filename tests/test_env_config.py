@@ -13,8 +13,9 @@ import torch
 from structured_layers import load_policy, mlp
 from structured_layers.errors import CheckpointError, NoNativeTaskWarning, StructuredLayersError
 from structured_layers.integrations.cli.main import main
-from structured_layers.integrations.evotorch import PolicyProblem, evaluate_policy
+from structured_layers.integrations.evotorch import PolicyProblem, evaluate_policy, evaluation
 from structured_layers.integrations.evotorch.presets import preset_settings
+from structured_layers.integrations.evotorch.rollouts import rollout
 from structured_layers.integrations.evotorch.run import Run
 from structured_layers.integrations.evotorch.run_config import RunConfig
 from structured_layers.integrations.simulators import (
@@ -23,6 +24,7 @@ from structured_layers.integrations.simulators import (
     VectorizedSimulator,
     make_simulator,
 )
+from structured_layers.integrations.simulators.making import native_simulator
 
 SHORT = {"forward_reward_weight": 2.0, "max_episode_steps": 20}
 SHOWN = {"exclude_current_positions_from_observation": False}
@@ -164,10 +166,107 @@ def test_nothing_is_said_where_nothing_falls_back():
         PolicyProblem("Swimmer-v5", mlp(8, [], 2))
 
 
-def test_an_id_that_was_registered_anew_is_gymnasiums(monkeypatch):
-    changed = dataclasses.replace(gymnasium.spec("Swimmer-v5"), kwargs={"reset_noise_scale": 0.0})
+WRAPPER = gymnasium.envs.registration.WrapperSpec(
+    "NormalizeReward", "gymnasium.wrappers:NormalizeReward", {}
+)
+
+
+@pytest.mark.parametrize("env", ["Swimmer-v5", "Pendulum-v1", "structured_layers/Striker-v0"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"kwargs": {"frame_skip": 3}},
+        {"max_episode_steps": 77},
+        {"entry_point": "gymnasium.envs.classic_control.cartpole:CartPoleEnv"},
+        {"entry_point": "gymnasium.envs.mujoco.hopper_v5:HopperEnv"},
+        {"entry_point": "structured_layers.integrations.envs.thrower:ThrowerEnv"},
+        {"additional_wrappers": (WRAPPER,)},
+    ],
+)
+def test_an_id_that_was_registered_anew_is_gymnasiums(env, change, monkeypatch):
+    assert native_simulator(env) is not None
+    changed = dataclasses.replace(gymnasium.spec(env), **change)
+    monkeypatch.setitem(gymnasium.registry, env, changed)
+    assert native_simulator(env) is None
+    kind = "numpy" if env == "Pendulum-v1" else "mujoco"
+    with pytest.raises(StructuredLayersError, match="registered as another environment"):
+        make_simulator(env, simulator=kind)
+
+
+def test_another_time_limit_is_kept(monkeypatch):
+    changed = dataclasses.replace(gymnasium.spec("Swimmer-v5"), max_episode_steps=77)
     monkeypatch.setitem(gymnasium.registry, "Swimmer-v5", changed)
     with make_simulator("Swimmer-v5") as simulator:
-        assert type(simulator) is GymnasiumSimulator
-    with pytest.raises(StructuredLayersError, match="registered as another environment"):
-        make_simulator("Swimmer-v5", simulator="mujoco")
+        assert type(simulator) is GymnasiumSimulator and simulator.time_limit == 77
+
+
+@pytest.mark.parametrize(
+    ("env_config", "asked", "steps"),
+    [
+        ({"max_episode_steps": 1500}, None, 1500),
+        ({"max_episode_steps": 1500}, 30, 30),
+        ({}, None, 1000),
+    ],
+)
+def test_a_longer_time_limit_makes_longer_episodes(env_config, asked, steps):
+    problem = PolicyProblem(
+        "Swimmer-v5", mlp(8, [], 2), env_config=env_config, episode_length=asked, seed=0
+    )
+    assert problem.episode_length == steps
+    batch = problem.generate_batch(1)
+    problem.evaluate(batch)
+    assert problem.env_steps == steps
+
+
+def test_evaluations_are_as_long_as_training(monkeypatch):
+    lengths = []
+
+    def watched(*arguments, episode_length, **others):
+        lengths.append(episode_length)
+        return rollout(*arguments, episode_length=3, **others)
+
+    monkeypatch.setattr(evaluation, "rollout", watched)
+    for env_config in ({"max_episode_steps": 1500}, {"max_episode_steps": 20}, {}):
+        problem = PolicyProblem("Swimmer-v5", mlp(8, [], 2), env_config=env_config, seed=0)
+        policy = problem.to_policy(torch.zeros(problem.solution_length))
+        evaluate_policy(policy, num_episodes=1)
+    assert lengths == [1500, 20, 1000]
+
+
+def test_numbers_of_numpy_become_pythons():
+    env_config = {"healthy_z_range": [np.float64(0.7), np.float32(2)], "frame_skip": np.int64(2)}
+    problem = PolicyProblem("Hopper-v5", mlp(11, [], 3), env_config=env_config, seed=0)
+    assert json.loads(json.dumps(problem.env_config)) == {
+        "healthy_z_range": [0.7, 2.0],
+        "frame_skip": 2,
+    }
+
+
+@pytest.mark.parametrize("env_config", [[1], "ab", {1: 2}])
+def test_a_problem_needs_named_arguments(env_config):
+    with pytest.raises(StructuredLayersError, match="env_config must be a mapping"):
+        PolicyProblem("Hopper-v5", mlp(11, [], 3), env_config=env_config)
+
+
+@pytest.mark.parametrize("name", ["width", "camera_name", "default_camera_config"])
+@pytest.mark.parametrize("kind", ["gymnasium", "mujoco"])
+def test_what_only_draws_is_refused(name, kind):
+    with pytest.raises(StructuredLayersError, match="draws nothing"):
+        make_simulator("Swimmer-v5", simulator=kind, env_config={name: 3})
+
+
+@pytest.mark.parametrize(
+    ("env", "env_config"),
+    [
+        ("Minitaur-v0", {"frame_skip": -1}),
+        ("Minitaur-v0", {"reset_noise_scale": -1}),
+        ("MinitaurPMTG-v0", {"gait": []}),
+        ("MinitaurPMTG-v0", {"desired_speed": "fast"}),
+    ],
+)
+def test_a_wrong_value_makes_no_run(env, env_config, tmp_path, capsys):
+    arguments = ["train", f"structured_layers/{env}", "--out", "run", "--hidden", "0"]
+    arguments += ["--structure", "dense", "--env-config", json.dumps(env_config)]
+    assert main(arguments) != 0
+    assert f"{next(iter(env_config))} must be" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()

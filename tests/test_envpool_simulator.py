@@ -100,6 +100,41 @@ def test_a_population_is_evaluated():
     assert not problem.num_failed
 
 
+class Shuffled:
+    """A pool that returns its rows in the order of their slots, whatever was asked."""
+
+    def reset(self, slots):
+        order = np.sort(slots)
+        return np.tile(order[:, None], 4).astype(float), {"env_id": order}
+
+    def step(self, actions, slots):
+        order = np.sort(slots)
+        ends = order == 2
+        return self.reset(slots)[0], 10.0 * order, ends, ~ends, {"env_id": order}
+
+    def close(self):
+        pass
+
+
+def test_rows_come_back_in_the_order_of_the_slots():
+    with EnvPoolSimulator("CartPole-v1", capacity=3) as simulator:
+        simulator._pool = Shuffled()
+        assert simulator.reset([2, 0, 1], [0, 0, 0])[:, 0].tolist() == [2, 0, 1]
+        result = simulator.step([2, 0, 1], [0, 0, 0])
+        assert result.observations[:, 0].tolist() == [2, 0, 1]
+        assert result.rewards.tolist() == [20, 0, 10]
+        assert result.terminated.tolist() == [True, False, False]
+        assert result.truncated.tolist() == [False, True, True]
+
+
+@pytest.mark.parametrize("env_id", ["InvertedPendulum-v4", "InvertedDoublePendulum-v4"])
+def test_balancing_pays_no_bonus(env_id):
+    with EnvPoolSimulator(env_id, capacity=1) as simulator:
+        simulator.reset([0], [0])
+        result = simulator.step([0], np.zeros((1, 1), dtype=np.float32))
+        assert result.rewards[0] > 0.9 and result.alive_bonus[0] == 0.0
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

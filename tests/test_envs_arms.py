@@ -16,6 +16,7 @@ from structured_layers.integrations import envs
 from structured_layers.integrations.envs import ENVIRONMENTS, arm_model
 from structured_layers.integrations.envs.striker_model import striker_model, striker_start
 from structured_layers.integrations.envs.thrower_model import thrower_model, thrower_start
+from structured_layers.integrations.simulators import make_simulator
 
 STRIKER, THROWER = "structured_layers/Striker-v0", "structured_layers/Thrower-v0"
 ARMS = [STRIKER, THROWER]
@@ -111,6 +112,31 @@ def test_joints_of_striker():
     assert model.dof_armature[:9].tolist() == [0.04] * 7 + [0.1] * 2
     assert not model.geom_friction.any()
     assert not model.opt.gravity.any()
+
+
+def test_walls_of_striker():
+    """One behind the goal and one on each side, turned about the vertical axis."""
+    model = striker_model()
+    goal = model.body("goal").id
+    turned = [body for body in range(model.nbody) if model.body_parentid[body] == goal]
+    walls = [body for body in turned if model.body(body).name != "coaster"]
+    angles = 2 * np.arctan2(model.body_quat[walls, 3], model.body_quat[walls, 0])
+    assert angles == pytest.approx([0.0, 0.785, -0.785], rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("env_id", "arguments"),
+    [
+        *((env_id, {"frame_skip": value}) for env_id in ARMS for value in (0, 2.5, 2**31, True)),
+        *((env_id, {"reward_dist_weight": np.nan}) for env_id in ARMS),
+        *((env_id, {"reward_control_weight": "1"}) for env_id in ARMS),
+        (STRIKER, {"reward_near_weight": 10**400}),
+    ],
+)
+@pytest.mark.parametrize("kind", ["mujoco", "gymnasium"])
+def test_wrong_arguments(env_id, arguments, kind):
+    with pytest.raises(StructuredLayersError, match=f"{next(iter(arguments))} (of .* )?must be"):
+        make_simulator(env_id, simulator=kind, env_config=arguments)
 
 
 def test_joints_of_thrower():

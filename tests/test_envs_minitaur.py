@@ -11,6 +11,7 @@ from gymnasium.utils.env_checker import check_env
 from structured_layers.errors import StructuredLayersError
 from structured_layers.integrations.envs.minitaur_model import MOTORS, minitaur_model
 from structured_layers.integrations.envs.minitaur_pmtg import denormalized
+from structured_layers.integrations.simulators import make_simulator
 
 BARE, PMTG = "structured_layers/Minitaur-v0", "structured_layers/MinitaurPMTG-v0"
 BOTH = [BARE, PMTG]
@@ -124,6 +125,8 @@ def test_modulated_observation():
     assert env.unwrapped._get_obs()[:2] == pytest.approx([0.2, 0.0])
     env.unwrapped.data.qpos[3:7] = [np.cos(0.1), 0, np.sin(0.1), 0]
     assert env.unwrapped._get_obs()[:2] == pytest.approx([0.0, 0.2])
+    env.unwrapped.data.qvel[:6] = [1, 2, 3, 4, 5, 6]  # along x, y, z, then about them
+    assert env.unwrapped._get_obs()[2:4].tolist() == [4.0, 5.0]
 
 
 def test_actions_are_normalised():
@@ -162,3 +165,52 @@ def test_without_noise_all_starts_are_one():
 def test_unknown_gait():
     with pytest.raises(StructuredLayersError, match="gait must be one of walk, .*got 'gallop'"):
         gymnasium.make(PMTG, gait="gallop")
+
+
+@pytest.mark.parametrize("env_id", BOTH)
+@pytest.mark.parametrize(
+    ("height", "tilt", "falls"),
+    [(0.131, 0, False), (0.129, 0, True), (0.2, 0.55, False), (0.2, 0.56, True)],
+)
+def test_what_counts_as_a_fall(env_id, height, tilt, falls, monkeypatch):
+    env = gymnasium.make(env_id).unwrapped
+    env.reset(seed=0)
+    monkeypatch.setattr(env, "do_simulation", lambda targets, frame_skip: None)
+    env.data.qpos[2:7] = [height, np.cos(tilt / 2), np.sin(tilt / 2), 0, 0]
+    assert (np.cos(tilt) < SPINE[1] or height < SPINE[0]) == falls
+    assert env.step(np.zeros(env.action_space.shape))[2] is falls
+
+
+@pytest.mark.parametrize(("env_id", "size"), [(BARE, 8), (PMTG, 13)])
+def test_actions_of_another_shape(env_id, size):
+    env = gymnasium.make(env_id).unwrapped
+    env.reset(seed=0)
+    with pytest.raises(StructuredLayersError, match=rf"shape \({size},\), got \(3,\)"):
+        env.step(np.zeros(3))
+
+
+WRONG = [
+    *({"frame_skip": value} for value in (0, -1, 2.5, 2**31, True, "5", 10**400)),
+    *({"reset_noise_scale": value} for value in (-0.1, np.nan, np.inf, "5", None, 10**400)),
+]
+
+
+@pytest.mark.parametrize("arguments", WRONG)
+@pytest.mark.parametrize("env_id", BOTH)
+def test_wrong_arguments(env_id, arguments):
+    with pytest.raises(StructuredLayersError, match=f"{next(iter(arguments))} must be"):
+        make_simulator(env_id, env_config=arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"gait": []}, {"gait": None}, {"desired_speed": np.nan}, {"desired_speed": "fast"}],
+)
+def test_wrong_arguments_of_the_generator(arguments):
+    with pytest.raises(StructuredLayersError, match=f"{next(iter(arguments))} must be"):
+        gymnasium.make(PMTG, **arguments)
+
+
+def test_numbers_of_numpy_are_numbers():
+    env = gymnasium.make(PMTG, frame_skip=np.int64(3), desired_speed=np.float32(0.5))
+    assert env.reset(seed=0)[0][6] == 0.5 and env.unwrapped.dt == pytest.approx(0.003)

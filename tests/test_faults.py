@@ -13,6 +13,7 @@ import pytest
 import ray
 import torch
 from evotorch import SolutionBatch
+from evotorch.algorithms import PGPE
 from fault_envs import Crashing, Doomed, Hanging, SlowInOneProcess
 
 from structured_layers import mlp
@@ -190,12 +191,30 @@ def test_the_time_limit_of_a_chunk():
         ({"chunk_timeout": 0, "num_actors": 2}, "positive number of seconds.*got 0"),
         ({"chunk_timeout": float("nan"), "num_actors": 2}, "positive number"),
         ({"chunk_timeout": "never", "num_actors": 2}, "got 'never'"),
-        ({"num_actors": "all"}, "num_actors must be at least 0, or \"auto\", got 'all'"),
+        ({"chunk_timeout": True, "num_actors": 2}, r"positive number of seconds.*got True \(bool"),
+        ({"num_actors": "all"}, "num_actors must be an integer of .*\"auto\", got 'all'"),
+        ({"num_actors": None}, r"num_actors must be .*at least 0, or \"auto\", got None"),
+        ({"num_actors": 2.5}, r"num_actors must be an integer .*got 2\.5 \(float"),
+        ({"num_actors": True}, r"num_actors must be an integer .*got True \(bool"),
+        ({"num_actors": 2, "ray_address": 6379}, "ray_address must be text .*got 6379"),
     ],
 )
 def test_settings_that_cannot_be_kept(settings, message):
     with pytest.raises(StructuredLayersError, match=message):
         make_problem(Doomed, **{"num_actors": 0, **settings})
+
+
+def test_searches_that_draw_in_the_actors_are_refused():
+    search = PGPE(
+        make_problem(Doomed, num_actors=2),
+        popsize=20,
+        center_learning_rate=0.1,
+        stdev_learning_rate=0.1,
+        stdev_init=0.1,
+        distributed=True,
+    )
+    with pytest.raises(StructuredLayersError, match="distributed=True lets actors draw"):
+        search.step()
 
 
 def test_strict_stops_at_the_first_candidate_that_fails():
@@ -218,12 +237,24 @@ def test_a_warning_of_the_physics_is_an_error_only_if_strict():
     check_failures(rows(), 7, strict=True)
 
 
+def test_40_percent_of_the_candidates_may_fail():
+    check_failures(rows(failed=[0, 1, 2, 3]), 7, strict=False)
+    with pytest.raises(EvaluationError, match=r"5 of 10 .* generation 7 \(more than 40%\)"):
+        check_failures(rows(failed=[0, 1, 2, 3, 4]), 7, strict=False)
+
+
 class Shaky(GymnasiumSimulator):
-    """Its physics become unstable in every third slot, as a native simulator says it."""
+    """Its physics become unstable in every third slot, as a native simulator says it.
+
+    Only in the first so many steps, if ``until`` is a number.
+    """
+
+    until = float("inf")
 
     def step(self, slots, actions):
         result = super().step(slots, actions)
-        unstable = np.asarray(slots) % 3 == 2
+        self.until -= 1
+        unstable = (np.asarray(slots) % 3 == 2) & (self.until >= 0)
         warned = StepResult.of_warnings(int(unstable.sum()), self.observation_size)
         for column, values in zip(result, warned, strict=True):
             column[unstable] = values
@@ -241,3 +272,12 @@ def test_warned_candidates_keep_their_return_and_are_counted(num_episodes):
     if num_episodes == 1:
         assert (evals[unstable[:, 0], 0] == 0).all()  # unstable in its first step
         assert (evals[unstable[:, 0], 2] == 1).all()
+
+
+def test_a_slot_that_was_warned_starts_its_next_episode_without():
+    problem = make_problem(Doomed, num_actors=0, capacity=3)
+    problem._simulator = Shaky(Doomed, capacity=3)
+    problem._simulator.until = 1
+    evals = evaluated(problem, 12)
+    assert problem.num_warned == 1
+    assert (evals[:, 2] == 1).tolist() == [row == 2 for row in range(12)]

@@ -130,6 +130,21 @@ def test_a_real_disk_without_room(tmp_path, undisturbed):
         subprocess.run(["umount", str(mount)], check=True)
 
 
+def test_the_advice_is_about_what_is_wrong(tmp_path, monkeypatch):
+    run = Run.create(tmp_path / "run", config())
+    (tmp_path / "run" / "tensorboard").write_text("")
+    with pytest.raises(StructuredLayersError, match=r"whole: move .*tensorboard.* out of the way"):
+        run.train()
+    (tmp_path / "run" / "tensorboard").unlink()
+
+    def refuse(*arguments):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(StructuredLayersError, match="whole: allow writing there, then go on with"):
+        run.train()
+
+
 def test_a_search_stopped_by_failures_goes_on_when_the_environment_is_mended(tmp_path, monkeypatch):
     folder = tmp_path / "run"
     run = Run.create(folder, config("drift_envs:Hopeless-v0"))

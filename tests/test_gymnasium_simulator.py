@@ -1,6 +1,7 @@
 """GymnasiumSimulator: any environment, and what it does with those that fail."""
 
 import gymnasium
+import mujoco
 import numpy as np
 import pytest
 from drift_envs import UnableToClose
@@ -181,6 +182,113 @@ def test_observations_are_flattened(space, value, expected):
     assert simulator.reset([0], [0]).tolist() == [expected]
 
 
+class Ending(Scripted):
+    """Returns whatever `ends` is as (terminated, truncated)."""
+
+    def __init__(self, ends):
+        super().__init__()
+        self.ends = ends
+
+    def step(self, action):
+        observation, reward, _, _, info = super().step(action)
+        return observation, reward, *self.ends, info
+
+
+BAD_FLAGS = [np.array([True, True]), np.nan, None, "yes", [], 2, {}]
+
+
+@pytest.mark.parametrize("bad", BAD_FLAGS)
+@pytest.mark.parametrize("position", [0, 1])
+def test_an_end_that_is_no_truth_value_fails_its_row_only(bad, position):
+    ends = (bad, False) if position == 0 else (False, bad)
+    envs = iter([Scripted(), Ending(ends)])
+    simulator = GymnasiumSimulator(lambda: next(envs), capacity=2)
+    simulator.reset([0, 1], [0, 0])
+    result = simulator.step([0, 1], np.zeros((2, 1)))
+    assert_failed_row(result, 1)
+    assert result.rewards[0] == 1.0 and not result.terminated[0]
+    name = ("terminated", "truncated")[position]
+    assert f"{name} is no truth value" in simulator.last_error
+
+
+@pytest.mark.parametrize("good", [np.array([True]), np.bool_(True), 1, np.array(1.0)])
+def test_ends_in_other_types(good):
+    simulator = GymnasiumSimulator(lambda: Ending((good, np.array([False]))), capacity=2)
+    simulator.reset([0, 1], [0, 0])
+    result = simulator.step([0, 1], np.zeros((2, 1)))
+    assert result.terminated.tolist() == [True, True]
+    assert result.truncated.tolist() == [False, False]
+    assert result.rewards.tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("bad", [np.nan, -np.inf, 1e300])
+def test_an_action_that_is_not_finite_fails_its_row_unseen(bad):
+    simulator = GymnasiumSimulator(Scripted, capacity=2)
+    simulator.reset([0, 1], [0, 0])
+    result = simulator.step([0, 1], np.array([[0.0], [bad]]))
+    assert_failed_row(result, 1)
+    assert result.rewards[0] == 1.0
+    assert simulator.last_error == "Scripted: an action is not finite"
+
+
+class Speaking(Scripted):
+    """Has MuJoCo's data, whose state is huge at the second step of episodes with odd seeds."""
+
+    def __init__(self):
+        super().__init__()
+        xml = "<mujoco><worldbody><body><joint/><geom size='1'/></body></worldbody></mujoco>"
+        self.model = mujoco.MjModel.from_xml_string(xml)
+        self.data = mujoco.MjData(self.model)
+
+    def reset(self, *, seed=None, options=None):
+        mujoco.mj_resetData(self.model, self.data)
+        self.odd = seed % 2
+        return super().reset(seed=seed)
+
+    def step(self, action):
+        if self.odd and self.steps == 1:
+            self.data.qpos[0] = 1e15
+        mujoco.mj_step(self.model, self.data)
+        return super().step(action)
+
+
+def test_unstable_physics_end_their_episode_only(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    handler = mujoco.get_mju_user_warning()
+    simulator = GymnasiumSimulator(Speaking, capacity=2)
+    simulator.reset([0, 1], [2, 3])
+    assert not simulator.step([0, 1], np.zeros((2, 1))).warned.any()
+    result = simulator.step([0, 1], np.zeros((2, 1)))
+    assert result.warned.tolist() == result.terminated.tolist() == [False, True]
+    assert result.rewards.tolist() == [1.0, 0.0] and result.alive_bonus.tolist() == [0.25, 0.0]
+    assert not result.observations[1].any() and result.observations[0, 0] == 2.0
+    assert simulator.last_error is None
+    simulator.reset([1], [2])
+    assert not simulator.step([0, 1], np.zeros((2, 1))).warned.any()
+    assert mujoco.get_mju_user_warning() is handler
+    assert not list(tmp_path.iterdir()) and capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("by_callable", [False, True])
+def test_making_an_environment_leaves_no_log(by_callable, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    env = "HalfCheetah-v5"
+    with GymnasiumSimulator((lambda: gymnasium.make(env)) if by_callable else env, 2) as simulator:
+        simulator.reset([0, 1], [0, 1])
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("by_callable", [False, True])
+@pytest.mark.parametrize("env_id", ["InvertedPendulum-v5", "InvertedDoublePendulum-v5"])
+def test_balancing_pays_no_bonus(env_id, by_callable):
+    env = (lambda: gymnasium.make(env_id)) if by_callable else env_id
+    for simulator in (GymnasiumSimulator(env, 1), MujocoSimulator(env_id, 1)):
+        simulator.reset([0], [0])
+        result = simulator.step([0], [[0.0]])
+        assert result.rewards[0] > 0.9 and result.alive_bonus[0] == 0.0
+        simulator.close()
+
+
 def test_no_time_limit_and_alive_bonus():
     simulator = GymnasiumSimulator(Scripted, capacity=1)
     assert simulator.time_limit is None
@@ -348,7 +456,16 @@ def test_environments_that_cannot_be_made(env, message):
         GymnasiumSimulator(env)
 
 
-@pytest.mark.parametrize("capacity", [0, 257])
+@pytest.mark.parametrize(
+    ("env", "suggested"),
+    [("Minitaur-v0", "did you mean structured_layers/Minitaur-v0"), ("Stiker-v0", "/Striker-v0")],
+)
+def test_ids_of_ours_are_suggested(env, suggested):
+    with pytest.raises(StructuredLayersError, match=suggested):
+        GymnasiumSimulator(env)
+
+
+@pytest.mark.parametrize("capacity", [0, 257, True, 2.5, "3"])
 def test_capacity_out_of_range(capacity):
     with pytest.raises(StructuredLayersError, match="capacity must be between 1 and 256"):
         GymnasiumSimulator("CartPole-v1", capacity)

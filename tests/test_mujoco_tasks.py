@@ -12,7 +12,7 @@ from gymnasium.envs.registration import load_env_creator
 from simulator_rows import assert_same_rows, gymnasium_rows, random_actions, simulator_rows
 
 from structured_layers.errors import StructuredLayersError
-from structured_layers.integrations.simulators import TASKS, MujocoSimulator
+from structured_layers.integrations.simulators import TASKS, GymnasiumSimulator, MujocoSimulator
 from structured_layers.integrations.simulators.arguments import CAMERA
 from structured_layers.integrations.simulators.tasks.models import ASSETS
 
@@ -103,6 +103,22 @@ def test_arguments_equal_gymnasiums_bit_for_bit(env_id, env_config):
         assert_same_rows(rows[slot], expected)
 
 
+def test_numbers_of_numpy_are_numbers():
+    env_config = {
+        "ctrl_cost_weight": np.float32(0.1),
+        "frame_skip": np.int64(2),
+        "terminate_when_unhealthy": np.bool_(False),
+        "healthy_z_range": (np.float64(0.7), np.float32(2)),
+    }
+    actions = random_actions("Hopper-v5", 0, 5)
+    expected = gymnasium_rows("Hopper-v5", 3, actions, max_episode_steps=5, **env_config)
+    env_config["max_episode_steps"] = np.int32(5)
+    for kind in (MujocoSimulator, GymnasiumSimulator):
+        with kind("Hopper-v5", 1, env_config=env_config) as simulator:
+            (rows,) = simulator_rows(simulator, [3], [actions])
+        assert_same_rows(rows, expected)
+
+
 def test_every_argument_is_compared():
     for env_id in GYMNASIUMS:
         used = {name for case, config in ARGUMENTS if case == env_id for name in config}
@@ -120,6 +136,7 @@ def test_a_task_has_gymnasiums_arguments_and_defaults(env_id):
     }
     assert {field.name: field.default for field in fields(TASKS[env_id])} == theirs
     assert TASKS[env_id].time_limit == gymnasium.spec(env_id).max_episode_steps
+    assert TASKS[env_id].entry_point == gymnasium.spec(env_id).entry_point
 
 
 def changed_copy(env_id, path):
@@ -156,7 +173,7 @@ WRONG = [
     ("Hopper-v5", {"camera_id": 1, "width": 9}, "must not contain width, camera_id"),
     ("Hopper-v5", {"default_camera_config": {}}, "must not contain default_camera_config"),
     ("Hopper-v5", {"frame_skip": 0}, "frame_skip of Hopper-v5 must be an integer of at least 1"),
-    ("Hopper-v5", {"frame_skip": 2.0}, r"must be an integer of at least 1, got 2.0 \(float\)"),
+    ("Hopper-v5", {"frame_skip": 2.0}, r"must be an integer of at least 1 .*, got 2.0 \(float\)"),
     ("Hopper-v5", {"terminate_when_unhealthy": 0}, r"must be true or false, got 0 \(int\)"),
     ("Hopper-v5", {"healthy_reward": "1"}, r"must be a finite number, got '1' \(str\)"),
     ("Hopper-v5", {"healthy_reward": True}, "must be a finite number, got True"),
@@ -172,6 +189,14 @@ WRONG = [
     ("InvertedDoublePendulum-v5", {"xml_file": "inverted_pendulum.xml"}, "does not fit"),
     ("Ant-v5", {"main_body": "head"}, "does not fit Ant-v5: .*head"),
     ("Ant-v5", {"main_body": 99}, "does not fit Ant-v5"),
+    ("Ant-v5", {"main_body": -1}, "main_body of Ant-v5 must be the number or the name"),
+    ("Ant-v5", {"main_body": 2**40}, "main_body of Ant-v5 must be the number or the name"),
+    ("Hopper-v5", {"healthy_reward": 10**400}, "must be a finite number, got 1000"),
+    ("Hopper-v5", {"healthy_reward": 10**5000}, "must be a finite number, got a very long number"),
+    ("Hopper-v5", {"healthy_z_range": [0, 10**400]}, "must be a pair of numbers, got"),
+    ("Hopper-v5", {"frame_skip": 2**31}, r"below 2\*\*31, got 2147483648"),
+    ("Hopper-v5", {"reset_noise_scale": -0.1}, "must be a finite number of at least 0, got -0.1"),
+    ("Hopper-v5", {"xml_file": "~no_such_user_at_all/a.xml"}, "does not exist"),
     ("Ant-v5", {"main_body": 1.0}, "main_body of Ant-v5 must be the number or the name"),
 ]
 

@@ -21,7 +21,7 @@ from structured_layers import (
     vector_to_topology,
 )
 from structured_layers.actions import Actions, BoxActions, DiscreteActions
-from structured_layers.files import json_digest, write_tensors
+from structured_layers.files import json_digest, num_bytes, write_tensors
 from structured_layers.specs import NetworkSpec
 
 SPECS = {
@@ -280,6 +280,7 @@ def edit_tensors(folder: Path, change: Callable[[dict[str, torch.Tensor]], objec
     tensors = load_file(path)
     change(tensors)
     write_tensors(path, tensors)
+    edit_json(folder, bytes=num_bytes(tensors))
 
 
 def flip(path: Path) -> None:
@@ -321,6 +322,7 @@ def cut(path: Path) -> None:
         (lambda f: (f / "weights.safetensors").unlink(), "weights.safetensors is missing"),
         (lambda f: cut(f / "weights.safetensors"), "weights.safetensors is missing, cut off"),
         (lambda f: (f / "weights.safetensors").write_bytes(b""), "cut off or not safetensors"),
+        (lambda f: edit_json(f, bytes=2**40), "bytes of numbers, 1099511627776 belong to it"),
         (lambda f: edit_tensors(f, lambda t: t.pop("network.0.bias")), "its weights are"),
         (lambda f: edit_tensors(f, lambda t: t.pop("action_low")), "'action_low' is missing"),
         (

@@ -107,13 +107,29 @@ def test_the_number_of_actors_changes_no_bit(ray_session):
         assert_same_tree(generations(num_actors=num_actors), alone)
 
 
+@pytest.mark.parametrize("long", [False, True])
 @pytest.mark.parametrize("num_actors", [0, 2, 3, 16])
 @pytest.mark.parametrize("num_candidates", [1, 2, 17, 63, 160, 1000])
-def test_chunks_hold_every_candidate_once_in_order(num_candidates, num_actors):
-    chunks = chunk_slices(num_candidates, num_actors)
+def test_chunks_hold_every_candidate_once_in_order(num_candidates, num_actors, long):
+    chunks = chunk_slices(num_candidates, num_actors, long=long)
     rows = [row for chunk in chunks for row in range(num_candidates)[chunk]]
     assert rows == list(range(num_candidates))
     assert all(chunk.stop > chunk.start for chunk in chunks)
+
+
+def test_chunks_are_long_where_episodes_end_early(monkeypatch):
+    monkeypatch.setattr(
+        "structured_layers.integrations.evotorch.policy_problem.SHORT_GENERATION", 0
+    )
+    problem = PolicyProblem("Hopper-v5", mlp(11, [], 3), seed=0, episode_length=30)
+    assert len(chunk_slices(128, 2)) == 4
+    assert len(chunk_slices(128, 2, long=True)) == 2
+    lengths = []
+    for length in (5, 30):  # nobody falls within 5 steps
+        problem.episode_length = length
+        problem.evaluate(problem.generate_batch(40))
+        lengths.append(problem._long_chunks)
+    assert lengths == [False, True]
 
 
 @pytest.mark.parametrize("controller", CONTROLLERS)
@@ -472,7 +488,7 @@ def test_failures_on_actors_are_the_same_failures(ray_session):
         (Drift, mlp(3, [], 2), {"capacity": 0}, "capacity must be between 1 and 256, got 0"),
         (Drift, mlp(3, [], 2), {"capacity": 257}, "capacity must be between 1 and 256, got 257"),
         (Drift, mlp(3, [], 2), {"simulator": "bullet"}, "bullet"),
-        (Drift, mlp(3, [], 2), {"num_actors": -1}, "num_actors must be at least 0, .*got -1"),
+        (Drift, mlp(3, [], 2), {"num_actors": -1}, "num_actors must be .* at least 0, .*got -1"),
         (Drift, mlp(3, [], 2), {"seed": -1}, "seed must be at least 0, got -1"),
     ],
 )

@@ -61,7 +61,7 @@ def test_commands_exist(page: Path) -> None:
         elif program in ("python", "python3"):
             check_python(arguments)
         else:
-            assert program in ("git", "pre-commit", "ray", "tensorboard"), words
+            assert program in ("export", "git", "pre-commit", "ray", "tensorboard"), words
 
 
 def check_python(arguments: list[str]) -> None:

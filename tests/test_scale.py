@@ -2,11 +2,8 @@
 
 import os
 import pickle
-import socket
 import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 
 import gymnasium
@@ -16,12 +13,13 @@ import ray
 import torch
 from evotorch import SolutionBatch
 from gymnasium import spaces
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import structured_layers
 from structured_layers import load_policy, mlp
 from structured_layers.algorithms import ES
 from structured_layers.errors import StructuredLayersError
-from structured_layers.integrations.cli import main
 from structured_layers.integrations.evotorch import PolicyProblem, evaluate_policy
 from structured_layers.integrations.evotorch import ray_session as session_module
 from structured_layers.integrations.evotorch.rollouts import Rollouts
@@ -32,10 +30,11 @@ def make_problem(**settings):
     return PolicyProblem("drift_envs:Drift-v0", mlp(3, [4], 2), seed=0, **settings)
 
 
+@pytest.mark.parametrize("auto", ["auto", "max", "num_cpus"])
 @pytest.mark.parametrize(("cores", "expected"), [(1, 0), (2, 2), (64, 64)])
-def test_auto_is_an_actor_for_each_core(cores, expected, monkeypatch):
+def test_auto_is_an_actor_for_each_core(auto, cores, expected, monkeypatch):
     monkeypatch.setattr(session_module, "available_cores", lambda: cores)
-    assert make_problem(num_actors="auto").num_actors == expected
+    assert make_problem(num_actors=auto).num_actors == expected
 
 
 def test_more_actors_than_cores_give_a_warning_with_the_number(monkeypatch):
@@ -53,83 +52,32 @@ def test_cores_are_those_that_the_process_may_use(monkeypatch):
     assert session_module.available_cores() == len(os.sched_getaffinity(0))
 
 
-@pytest.fixture
-def no_ray(monkeypatch):
-    """As in a process that has not joined any cluster."""
-    monkeypatch.setattr(ray, "is_initialized", lambda: False)
-    monkeypatch.setattr(ray, "init", lambda **options: pytest.fail("Ray was started"))
+@pytest.fixture(scope="module")
+def problems(ray_session):
+    made = [make_problem(num_actors=number, episode_length=8) for number in (0, 1, 2)]
+    yield made
+    made[2].kill_actors()
 
 
-class Listener:
-    """A server that is no Ray: it says something of its own, or nothing."""
-
-    def __init__(self, answer):
-        self.server = socket.create_server(("127.0.0.1", 0))
-        self.answer, self.connections = answer, []
-        threading.Thread(target=self.serve, daemon=True).start()
-
-    def serve(self):
-        try:
-            while True:
-                connection, _ = self.server.accept()
-                connection.sendall(self.answer)
-                self.connections.append(connection)
-        except OSError:
-            return
-
-    def __enter__(self):
-        return f"127.0.0.1:{self.server.getsockname()[1]}"
-
-    def __exit__(self, *error):
-        for connection in self.connections:
-            connection.close()
-        self.server.close()
+@pytest.mark.xdist_group("ray")
+@settings(max_examples=5)
+@given(popsize=st.integers(1, 90), generation=st.integers(0, 3), seed=st.integers(0, 10**6))
+def test_numbers_do_not_depend_on_the_actors(problems, popsize, generation, seed):
+    """None, one, which is this process too, or two."""
+    generator = torch.Generator().manual_seed(seed)
+    weights = torch.randn(popsize, problems[0].solution_length, generator=generator)
+    alone, *others = (evaluations(problem, weights, generation) for problem in problems)
+    for other in others:
+        assert torch.equal(alone, other)
+        assert np.array_equal(problems[0].normalizer.mean, problems[2].normalizer.mean)
 
 
-def free_address():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return f"127.0.0.1:{server.getsockname()[1]}"
-
-
-def assert_no_cluster(address, message):
-    start = time.monotonic()
-    with pytest.raises(StructuredLayersError, match=message):
-        make_problem(num_actors=2, ray_address=address)
-    assert time.monotonic() - start < 20
-
-
-def test_an_address_where_nobody_listens(no_ray):
-    assert_no_cluster(free_address(), "no Ray cluster answers at 127.0.0.1:.*refused")
-    assert_no_cluster("ray://" + free_address(), "no Ray cluster answers at ray://127.0.0.1")
-    assert_no_cluster("no.such.host.invalid:6379", "no Ray cluster answers at no.such.host")
-
-
-def test_an_address_where_something_else_listens(no_ray, monkeypatch):
-    monkeypatch.setattr(session_module, "ADDRESS_LIMIT", 0.2)
-    with Listener(b"HTTP/1.0 400 Bad request\r\n\r\n") as address:
-        assert_no_cluster(address, "what listens there is not Ray")
-    with Listener(b"") as address:
-        assert_no_cluster(address, "timed out")
-
-
-@pytest.mark.parametrize("address", ["localhost", "host:", ":6379", "host:port", "tcp"])
-def test_what_is_no_address(address, no_ray):
-    assert_no_cluster(address, r'a Ray address is "host:port"')
-
-
-def test_an_address_without_actors(no_ray):
-    with pytest.raises(StructuredLayersError, match="ray_address needs at least 2 actors, got"):
-        make_problem(ray_address="127.0.0.1:6379")
-
-
-def test_the_command_line_says_it_before_it_makes_a_folder(tmp_path, capsys, no_ray):
-    train = ["train", "drift_envs:Drift-v0", "--out", str(tmp_path / "run")]
-    options = ["--num-actors", "auto", "--ray-address", free_address()]
-    assert main([*train, *options]) == 2
-    assert "no Ray cluster answers" in capsys.readouterr().err
-    assert main([*train, "--chunk-timeout", "5"]) == 2
-    assert "chunk_timeout=5 needs actors" in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == []
+def evaluations(problem, weights, generation):
+    problem.generation = generation
+    batch = SolutionBatch(problem, len(weights), empty=True)
+    batch.set_values(weights)
+    problem.evaluate(batch)
+    return batch.evals.as_subclass(torch.Tensor)
 
 
 @pytest.mark.xdist_group("ray")
@@ -160,12 +108,13 @@ def test_what_travels_does_not_grow_with_the_network(ray_session, monkeypatch):
 def test_a_run_on_a_cluster_that_is_there_already(tmp_path, ray_session):
     session_module.ensure_ray()
     address = ray.get_runtime_context().gcs_address
+    host = address.rpartition(":")[0]
     code = "from structured_layers.integrations.cli import entry_point; entry_point()"
     paths = (Path(__file__).parent, Path(structured_layers.__file__).parents[1])
     train = [
         *("train", "drift_envs:Drift-v0", "--hidden", "3", "--popsize", "4"),
         *("--total-steps", "200", "--out", str(tmp_path / "run")),
-        *("--num-actors", "auto", "--ray-address", address),
+        *("--num-actors", "auto", "--ray-address", address.replace(host, "localhost")),
     ]
     finished = subprocess.run(
         [sys.executable, "-c", code, *train],

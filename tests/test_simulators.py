@@ -174,7 +174,9 @@ def test_wrong_slots(slots):
         simulator.step(slots, np.zeros((len(slots), 2), dtype=np.float32))
 
 
-@pytest.mark.parametrize("seeds", [[1], [1, 2, 3], [1, -2]])
+@pytest.mark.parametrize(
+    "seeds", [[1], [1, 2, 3], [1, -2], None, 1, [1, 2.5], ["1", "2"], [1, None], [True, 1]]
+)
 def test_wrong_seeds(seeds):
     simulator = MujocoSimulator("Swimmer-v5", capacity=2)
     with pytest.raises(StructuredLayersError, match="2 non-negative integers"):
@@ -189,7 +191,26 @@ def test_wrong_actions(shape):
         simulator.step([0, 1], np.zeros(shape, dtype=np.float32))
 
 
-@pytest.mark.parametrize("capacity", [0, -1, 257])
+NO_NUMBERS = [["a", "b"]] * 2, [[1, 2], [3]], None, [[1j, 0]] * 2, [["1", "2"]] * 2
+
+
+@pytest.mark.parametrize("actions", NO_NUMBERS)
+@pytest.mark.parametrize("kind", ["mujoco", "gymnasium"])
+def test_actions_that_are_no_numbers(kind, actions):
+    with make_simulator("Swimmer-v5", simulator=kind, capacity=2) as simulator:
+        simulator.reset([0, 1], [1, 2])
+        with pytest.raises(StructuredLayersError, match="actions must be an array of numbers"):
+            simulator.step([0, 1], actions)
+
+
+@pytest.mark.parametrize("kind", ["mujoco", "gymnasium"])
+@pytest.mark.parametrize("env_config", [[1], "ab", {1: 2}, []])
+def test_arguments_without_names(kind, env_config):
+    with pytest.raises(StructuredLayersError, match="env_config must be a mapping"):
+        make_simulator("Swimmer-v5", simulator=kind, env_config=env_config)
+
+
+@pytest.mark.parametrize("capacity", [0, -1, 257, True, 2.5, "3"])
 @pytest.mark.parametrize("simulator", ["mujoco", "gymnasium"])
 def test_capacity_out_of_range(simulator, capacity):
     with pytest.raises(StructuredLayersError, match="capacity must be between 1 and 256"):

@@ -25,11 +25,14 @@ STDERR = 2
 
 
 class StopRequest:
-    """Becomes true at the first Ctrl-C; the second raises KeyboardInterrupt."""
+    """Becomes true at the first Ctrl-C; the second raises KeyboardInterrupt, later ones nothing.
+
+    After the second the run puts its state back and saves it, which takes a moment.
+    """
 
     def __init__(self) -> None:
         """Start with no request."""
-        self.asked = False
+        self.asked = self.given_up = False
 
     def __call__(self) -> bool:
         """Return whether Ctrl-C was pressed."""
@@ -37,7 +40,11 @@ class StopRequest:
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         """Take note of a signal."""
+        if self.given_up:
+            os.write(STDERR, b"\nsaving\n")
+            return
         if self.asked:
+            self.given_up = True
             raise KeyboardInterrupt
         self.asked = True
         # a handler must not enter Python's buffered streams, which it may have interrupted
@@ -85,7 +92,7 @@ def check_interval(checkpoint_every: int) -> None:
 
 def _say_how_to_go_on(run: Run, console: Console, first: str = "") -> None:
     console.print(
-        f"saved at generation {run.generation}; {first}go on with "
+        f"saved at generation {run.saved_generation}; {first}go on with "
         f"`structured-layers resume {shlex.quote(str(run.folder))}`",
         markup=False,
         highlight=False,

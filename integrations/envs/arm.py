@@ -7,6 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from ..argument_values import check_numbers
 from .model_env import Floats, ModelEnv, bounded_space, unbounded
 
 CAMERA: dict[str, Any] = {
@@ -45,6 +46,7 @@ class ArmEnv(ModelEnv):
             frame_skip: physics steps of 10 ms per action.
             render_options: what `MujocoEnv` takes, such as `render_mode`, `width` and `height`.
         """
+        check_numbers(frame_skip=frame_skip)
         render_options.setdefault("default_camera_config", CAMERA)
         super().__init__(frame_skip, bounded_space(unbounded(23)), **render_options)
 

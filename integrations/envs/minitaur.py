@@ -49,7 +49,7 @@ class MinitaurEnv(QuadrupedEnv, utils.EzPickle):
 
     def step(self, action: Any) -> tuple[Floats, np.float64, bool, bool, dict[str, np.float64]]:
         """Set the eight motors' targets and move."""
-        swing, shortening = REACH * np.clip(action, -1.0, 1.0).astype(np.float64).reshape(2, 4)
+        swing, shortening = REACH * self._clipped(action).reshape(2, 4)
         reward, fallen, info = self._move(motor_angles(swing, EXTENSION - shortening))
         self._show()
         return self._get_obs(), reward, fallen, False, info

@@ -9,6 +9,7 @@ from gymnasium import utils
 
 from structured_layers.errors import StructuredLayersError
 
+from ..argument_values import check_numbers
 from .leg import motor_angles
 from .model_env import Floats, bounded_space, unbounded
 from .quadruped import QuadrupedEnv
@@ -55,7 +56,8 @@ class MinitaurPMTGEnv(QuadrupedEnv, utils.EzPickle):
         utils.EzPickle.__init__(
             self, frame_skip, reset_noise_scale, gait, desired_speed, **render_options
         )
-        if gait not in GAITS:
+        check_numbers(desired_speed=desired_speed)
+        if not isinstance(gait, str) or gait not in GAITS:
             raise StructuredLayersError(f"gait must be one of {', '.join(GAITS)}, got {gait!r}")
         self._offsets = np.array(GAITS[gait])
         self._desired_speed = desired_speed
@@ -66,7 +68,7 @@ class MinitaurPMTGEnv(QuadrupedEnv, utils.EzPickle):
 
     def step(self, action: Any) -> tuple[Floats, np.float64, bool, bool, dict[str, np.float64]]:
         """Move the generator on, add the residuals and move."""
-        action = np.clip(action, -1.0, 1.0).astype(np.float64)
+        action = self._clipped(action)
         modulation = denormalized(action[8:])
         self._phase = advance(self._phase, self.dt * modulation.speed, modulation.ratio)
         phases = advance(self._phase, self._offsets, modulation.ratio)

@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
+from structured_layers.errors import StructuredLayersError
+
+from ..argument_values import check_numbers
 from .leg import knee_angles, leg_shape, motor_angles
 from .minitaur_model import FOOT_RADIUS, HIP_Z, LEGS, MOTORS, minitaur_model
 from .model_env import Floats, ModelEnv
@@ -41,6 +44,7 @@ class QuadrupedEnv(ModelEnv):
             reset_noise_scale: radians by which a motor's first angle is off at most.
             render_options: what `MujocoEnv` takes, such as `render_mode`, `width` and `height`.
         """
+        check_numbers(frame_skip=frame_skip, reset_noise_scale=reset_noise_scale)
         self._num_actions = num_actions
         self._noise_scale = reset_noise_scale
         # Pictures are taken by one of the model's cameras, and only if no other choice is made.
@@ -59,6 +63,15 @@ class QuadrupedEnv(ModelEnv):
         """The actions are not the model's controls, which are motor angles."""
         self.action_space = spaces.Box(-1.0, 1.0, (self._num_actions,), dtype=np.float32)
         return self.action_space
+
+    def _clipped(self, action: Any) -> Floats:
+        """The actions as float64 within [−1, 1]."""
+        if np.shape(action) != (self._num_actions,):
+            raise StructuredLayersError(
+                f"actions must have shape {(self._num_actions,)}, got {np.shape(action)}"
+            )
+        clipped: Floats = np.clip(action, -1.0, 1.0).astype(np.float64)
+        return clipped
 
     def _stand(self, extension: float) -> None:
         """Put the robot on its feet, all legs extended alike but for some noise on the motors."""

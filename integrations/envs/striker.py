@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from gymnasium import utils
 
+from ..argument_values import check_numbers
 from .arm import ArmEnv, Places
 from .model_env import Floats
 from .striker_model import STRIKE_DISTANCE, striker_model, striker_start
@@ -53,6 +54,11 @@ class StrikerEnv(ArmEnv, utils.EzPickle):
             reward_control_weight,
             reward_near_weight,
             **render_options,
+        )
+        check_numbers(
+            reward_dist_weight=reward_dist_weight,
+            reward_control_weight=reward_control_weight,
+            reward_near_weight=reward_near_weight,
         )
         self._dist_weight = reward_dist_weight
         self._control_weight = reward_control_weight

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from gymnasium import utils
 
+from ..argument_values import check_numbers
 from .arm import ArmEnv, Places
 from .model_env import Floats
 from .thrower_model import GROUND, thrower_model, thrower_start
@@ -45,6 +46,9 @@ class ThrowerEnv(ArmEnv, utils.EzPickle):
         """Build the model."""
         utils.EzPickle.__init__(
             self, frame_skip, reward_dist_weight, reward_control_weight, **render_options
+        )
+        check_numbers(
+            reward_dist_weight=reward_dist_weight, reward_control_weight=reward_control_weight
         )
         self._dist_weight = reward_dist_weight
         self._control_weight = reward_control_weight

@@ -14,11 +14,25 @@ CHUNK = 32
 """Candidates of a chunk, about: longer batches leave the processor's cache, shorter ones cost more
 Python per environment step."""
 
+LONG_CHUNK = 128
+"""Candidates of a long chunk, about: the slots of episodes that ended are refilled as long as
+candidates are left, and only a chunk's last episodes run with few beside them."""
 
-def chunk_slices(num_candidates: int, num_actors: int) -> list[slice]:
-    """Cut a generation into equal chunks, as many for each actor, handed out as actors are free."""
+SHORT_GENERATION = 0.5
+"""Seconds below which handing out chunks takes a share of a generation that is worth saving."""
+
+
+def chunk_slices(num_candidates: int, num_actors: int, *, long: bool = False) -> list[slice]:
+    """Cut a generation into equal chunks, as many for each actor, handed out as actors are free.
+
+    Args:
+        num_candidates: of the generation.
+        num_actors: below 2 the candidates run here.
+        long: whether chunks are long.
+    """
     num_actors = max(num_actors, 1)
-    per_actor = max(round(num_candidates / (num_actors * CHUNK)), 1)
+    size = LONG_CHUNK if long else CHUNK
+    per_actor = max(round(num_candidates / (num_actors * size)), 1)
     num_chunks = min(per_actor * num_actors, num_candidates)
     bounds = [num_candidates * i // num_chunks for i in range(num_chunks + 1)]
     return [slice(start, stop) for start, stop in zip(bounds[:-1], bounds[1:], strict=True)]

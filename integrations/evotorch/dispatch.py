@@ -16,6 +16,7 @@ from ray.exceptions import RayError, RayTaskError
 from structured_layers.errors import EvaluationError
 
 from .crew import Crew
+from .fitness import MAX_FAILED_SHARE
 from .rollouts import Candidates, Rollouts
 from .time_limits import ChunkTimeout, chunk_limit
 
@@ -107,14 +108,17 @@ class Dispatch:
             start += len(chunk)
         self._busy: dict[Any, _Task] = {}
         self._results: dict[int, Rollouts] = {}
+        self._num_candidates, self._num_lost = start, 0
         self.num_replaced = 0
 
     def run(self) -> list[Rollouts]:
         """Return the rows of all candidates, in parts, in order.
 
         Raises:
-            EvaluationError: no actor comes up, or, if strict, one died or was late.
+            EvaluationError: no actor comes up, over 40 % of the candidates are given up, or, if
+                strict, an actor died or was late.
         """
+        self._crew.muster()
         try:
             while self._waiting or self._busy:
                 self._hand_out()
@@ -123,7 +127,7 @@ class Dispatch:
                 self._end_late_ones()
         except BaseException:
             for task in self._busy.values():  # on chunks that nobody waits for any more
-                self._crew.replace(task.place)
+                self._crew.dismiss(task.place)
             raise
         return [self._results[start] for start in sorted(self._results)]
 
@@ -183,8 +187,7 @@ class Dispatch:
                 self._waiting.extendleft(reversed(task.job.singly()))
             else:
                 self._give_up(task.job, reason)
-        if not self._busy:
-            self._crew.check_starts()
+        self._crew.check_starts(others_work=bool(self._busy or self._crew.idle))
 
     def _replace(self, task: _Task, reason: str) -> None:
         self.num_replaced += 1
@@ -195,6 +198,13 @@ class Dispatch:
 
     def _give_up(self, job: Job, reason: str) -> None:
         self._results[job.start] = Rollouts.lost(self._observation_size, reason)
+        self._num_lost += 1
+        if self._num_lost > MAX_FAILED_SHARE * self._num_candidates:
+            # the whole generation would be refused in the end, after as long a wait for each
+            raise EvaluationError(
+                f"{self._num_lost} of {self._num_candidates} candidates are lost already (more "
+                f"than {MAX_FAILED_SHARE:.0%}); the last failure was: {reason}"
+            )
 
 
 def _first_line(error: BaseException) -> str:

@@ -14,7 +14,7 @@ from structured_layers.errors import EvaluationError, StructuredLayersError
 from structured_layers.policy import Policy
 
 from ..simulators import Simulator, make_simulator
-from .episodes import episode_seed
+from .episodes import cut_length, episode_seed
 from .rollouts import Normalization, rollout
 from .spaces import actions_of
 
@@ -25,7 +25,7 @@ def evaluate_policy(
     *,
     env_config: Mapping[str, Any] | None = None,
     num_episodes: int = 20,
-    episode_length: int = 1000,
+    episode_length: int | None = None,
     seed: int = 0,
 ) -> NDArray[np.float64]:
     """Return the returns of ``num_episodes`` episodes, the alive bonus included.
@@ -38,7 +38,8 @@ def evaluate_policy(
         env_config: arguments of the environment's constructor; None are those of the training if
             ``env`` is None too, and the environment's own otherwise.
         num_episodes: how many.
-        episode_length: steps after which an episode is cut.
+        episode_length: steps after which an episode is cut; None is 1000, or the environment's own
+            limit if that is shorter or ``env_config`` sets it as ``max_episode_steps``.
         seed: of the episodes.
 
     Returns:
@@ -66,7 +67,7 @@ def evaluate_policy(
             policy.replicate(num_episodes),
             simulator,
             seeds,
-            episode_length=episode_length,
+            episode_length=cut_length(episode_length, simulator.time_limit, env_config),
             normalization=None if mean is None or std is None else Normalization(mean, std),
         )
     if result.failed.any():

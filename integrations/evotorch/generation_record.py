@@ -33,7 +33,7 @@ def progress_row(search: WeightSearch, problem: PolicyProblem, seconds: float) -
         "seconds": round(seconds, 3),
         "return_mean": float(returns.mean()),
         "return_best": float(returns.max()),
-        "return_center": float(center.evals[:, 1].double().mean()),
+        "return_center": float(center.evals[search.center_kept(), 1].double().mean()),
         "num_weights": num_weights(problem, center.values[0]),
         "controller_updates": status.get("controller_updates", 0),
         "failed_candidates": problem.num_failed,

@@ -105,7 +105,8 @@ def statistics_of(
 ) -> ObservationNormalizer:
     """Return statistics of ``count`` observations of this mean and standard deviation (obs,)."""
     normalizer = ObservationNormalizer(len(mean))
-    normalizer.merge(count, mean * count, (std**2 + mean**2) * count)
+    normalizer.count = count
+    normalizer.sum, normalizer.sum_of_squares = mean * count, (std**2 + mean**2) * count
     return normalizer
 
 

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from .rollouts import Rollouts
+
 
 class ObservationNormalizer:
     """Mean and standard deviation of the observations of earlier generations that were merged.
@@ -41,10 +43,19 @@ class ObservationNormalizer:
         resolved = variance > 1e-12 * (self.sum_of_squares / self.count)
         return np.sqrt(np.where(resolved, variance, 1.0))
 
-    def merge(self, count: int, total: NDArray[np.float64], squares: NDArray[np.float64]) -> None:
-        """Add a number of observations by their count, sum and sum of squares."""
-        self.count += count
-        self.sum = self.sum + total
+    def merge(self, rollouts: Rollouts, num_rows: int | None = None) -> None:
+        """Add what candidates observed.
+
+        Args:
+            rollouts: of a generation; candidates that failed do not count.
+            num_rows: how many of its first candidates count; None is all.
+        """
+        good = ~rollouts.failed
+        if num_rows is not None:
+            good[num_rows:] = False
+        self.count += int(rollouts.steps[good].sum())
+        self.sum = self.sum + rollouts.observation_sum[good].sum(axis=0)
+        squares = rollouts.observation_sum_of_squares[good].sum(axis=0)
         self.sum_of_squares = self.sum_of_squares + squares
 
     def state_dict(self) -> dict[str, Any]:

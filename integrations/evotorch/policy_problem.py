@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,19 +17,19 @@ from structured_layers.algorithms.perturbation import Perturbation
 from structured_layers.algorithms.search_spaces import SearchSpace
 from structured_layers.errors import StructuredLayersError
 from structured_layers.policy import Policy
-from structured_layers.population import PopulationPolicy
 from structured_layers.specs import NetworkSpec
 
 from ..simulators import Simulator, make_simulator, warn_without_native_task
-from .actors import chunk_slices, map_chunks
+from ..simulators.arguments import plain_config
+from .actors import SHORT_GENERATION, chunk_slices, map_chunks
 from .crew import Crew
-from .episodes import check_episodes, cut_length, episode_seed
+from .episodes import check_episodes, cut_length, drawn_seed, episode_seed
 from .fitness import check_failures, fitness_and_data
 from .normalizer import ObservationNormalizer
 from .perturbed_rows import PerturbedRows
 from .ray_session import NumActors, ensure_ray, resolve_num_actors
 from .rollouts import Candidates, Normalization, Rollouts, rollout
-from .solutions import draw_solutions, network_of
+from .solutions import check_network, draw_solutions, network_of
 from .spaces import actions_of
 from .time_limits import ChunkTimeout, check_chunk_timeout
 
@@ -56,7 +57,7 @@ class PolicyProblem(Problem):
         alive_bonus: whether the fitness contains the reward for being alive.
         num_episodes: per candidate; the fitness is their mean.
         episode_length: steps after which an episode is cut; None is 1000, or the environment's own
-            limit if that is shorter.
+            limit if that is shorter or ``env_config`` sets it as ``max_episode_steps``.
         common_seeds: rows 2i and 2i + 1 of a batch, the two signs of a pair, get the same episodes.
         seed: of all episodes; None draws one.
         num_actors: Ray actors, each with its own simulator; below 2, this process evaluates.
@@ -123,22 +124,23 @@ class PolicyProblem(Problem):
         self.crew: Crew | None = None
         self._ray_address, self.chunk_timeout, self.strict = ray_address, chunk_timeout, strict
         self.env, self.network = env, network
-        self.env_config = dict(env_config or {})
+        self.env_config = plain_config(env, env_config)
         self._simulator_kind, self._capacity = simulator, capacity
         self._simulator: Simulator | None = None
         warn_without_native_task(env, simulator)  # here and not in every actor
         self._set_spaces()
-        self.episode_length = cut_length(episode_length, self.simulator.time_limit)
+        self.episode_length = cut_length(episode_length, self.simulator.time_limit, self.env_config)
         self.num_episodes = num_episodes
         self.alive_bonus = alive_bonus
         self.common_seeds = common_seeds
-        self.run_seed = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
-        self.normalizer = (
-            ObservationNormalizer(self.observation_size) if observation_normalization else None
-        )
+        self.run_seed = drawn_seed() if seed is None else seed
+        self.normalizer = None
+        if observation_normalization:
+            self.normalizer = ObservationNormalizer(self.observation_size)
         self.generation = 0
         self.env_steps = 0
         self.num_failed = self.num_warned = self.num_replaced = 0
+        self._long_chunks = False
         self._next: tuple[Perturbation | None, int | None] | None = None
         self.after_eval_hook.append(self._report)
 
@@ -146,14 +148,7 @@ class PolicyProblem(Problem):
         """Read the environment's spaces and check that the network serves them."""
         self.observation_size = self.simulator.observation_size
         self.action_space = self.simulator.action_space
-        population = PopulationPolicy(self.network, torch.zeros(1, self.num_parameters))
-        outputs = actions_of(self.action_space).num_outputs
-        if (population.in_features, population.out_features) != (self.observation_size, outputs):
-            raise StructuredLayersError(
-                f"the environment needs a network from {self.observation_size} observations to "
-                f"{outputs} outputs, got one from {population.in_features} to "
-                f"{population.out_features}"
-            )
+        check_network(self.network, self.observation_size, self.action_space)
 
     @property
     def simulator(self) -> Simulator:
@@ -179,8 +174,18 @@ class PolicyProblem(Problem):
 
     def kill_actors(self) -> None:
         """End the actors; the next evaluation starts others."""
-        super().kill_actors()
-        self.crew = None
+        if self.crew is not None:
+            self.crew.disband()
+        self.crew = self._actors = None
+
+    def sample_and_compute_gradients(self, *args: Any, **options: Any) -> Any:
+        """Refuse what ``distributed=True`` of EvoTorch's searches asks of actors."""
+        if self.num_actors >= 2:
+            raise StructuredLayersError(
+                "distributed=True lets actors draw candidates by themselves, whose episodes then "
+                "depend on the number of actors; leave it out: actors evaluate all the same"
+            )
+        return super().sample_and_compute_gradients(*args, **options)
 
     def prepare(self) -> int:
         """Make the simulator, as an actor does before it is sent work; return the process id."""
@@ -207,15 +212,20 @@ class PolicyProblem(Problem):
         if len(self.before_eval_hook):
             perturbation = None  # a hook may have changed the batch that was described
         candidates = self._candidates(batch.values, perturbation)
-        chunks = [candidates[s] for s in chunk_slices(len(candidates), self.num_actors)]
+        slices = chunk_slices(len(candidates), self.num_actors, long=self._long_chunks)
+        start = time.perf_counter()
+        chunks = [candidates[rows] for rows in slices]
         self.num_replaced = 0
         rollouts = Rollouts.concatenate(map_chunks(self, chunks)).fail_beyond(torch.float32)
         self.generation += 1
         self.env_steps += int(rollouts.steps.sum())
+        short = time.perf_counter() - start < SHORT_GENERATION
+        self._long_chunks = short or bool(np.ptp(rollouts.steps))
         self.num_failed = int(rollouts.failed.sum())
         self.num_warned = int(rollouts.warned.sum())
         check_failures(rollouts, self.generation, strict=self.strict)
-        self._merge_observations(rollouts, num_perturbed)
+        if self.normalizer is not None:
+            self.normalizer.merge(rollouts, num_perturbed)
         evals = fitness_and_data(
             rollouts, num_episodes=self.num_episodes, alive_bonus=self.alive_bonus
         )
@@ -251,17 +261,10 @@ class PolicyProblem(Problem):
         )
         return rollouts if self.normalizer is not None else rollouts.without_observations()
 
-    def _merge_observations(self, rollouts: Rollouts, num_perturbed: int | None) -> None:
-        if self.normalizer is None:
-            return
-        good = ~rollouts.failed
-        if num_perturbed is not None:
-            good[num_perturbed:] = False
-        self.normalizer.merge(
-            int(rollouts.steps[good].sum()),
-            rollouts.observation_sum[good].sum(axis=0),
-            rollouts.observation_sum_of_squares[good].sum(axis=0),
-        )
+    def failed(self, batch: SolutionBatch) -> Tensor:
+        """Return which solutions of an evaluated batch failed, (n,)."""
+        failed: Tensor = batch.evals[:, 3].as_subclass(Tensor) > 0
+        return failed
 
     def _report(self, batch: SolutionBatch) -> dict[str, Any]:
         names = ("env_steps", "num_failed", "num_warned", "num_replaced")

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import warnings
 from typing import Any, Literal
 
 import ray
+from ray.exceptions import RayError
 
 from structured_layers.errors import StructuredLayersError
 
-ADDRESS_LIMIT = 5.0
-"""Seconds in which whatever listens at a cluster's address has to answer."""
+from ..argument_values import is_integer, shown
+from .ray_addresses import check_address, no_cluster, same_address
 
 NumActors = int | Literal["auto"]
-
-_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 
 
 def ensure_ray(address: str | None = None) -> None:
@@ -34,15 +32,23 @@ def ensure_ray(address: str | None = None) -> None:
         _check_same_cluster(address)
         return
     options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
-    address = address or os.environ.get("RAY_ADDRESS")
-    if address is None:
-        ray.init(**options, include_dashboard=False)
+    address = address if address is not None else ambient_address()
+    if address in (None, "local"):
+        # "local", because Ray would join a cluster that somebody else started here
+        ray.init(address="local", **options, include_dashboard=False)
         return
-    _check_answer(address)
+    check_address(address)
     try:
         ray.init(address=address, **options)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise _no_cluster(address, str(error)) from error
+    except (OSError, ValueError, RuntimeError, AssertionError, RayError) as error:
+        raise no_cluster(address, str(error)) from error
+    _joined[address] = _current_address()
+
+
+def ambient_address() -> str | None:
+    """Return the cluster's address that the environment names, if it does."""
+    address = os.environ.get("RAY_ADDRESS")
+    return None if address in (None, "", "local") else address
 
 
 def available_cores() -> int:
@@ -58,18 +64,29 @@ def available_cores() -> int:
 def resolve_num_actors(asked: NumActors, ray_address: str | None) -> int:
     """Return the number of actors, after the cluster at ``ray_address`` was joined.
 
-    ``auto`` is one for each core, and none on a machine with a single one. More actors than cores
-    give a warning.
+    Without it, RAY_ADDRESS counts, if actors are asked for. ``auto`` is one for each core, and none
+    on a machine with a single one; EvoTorch's names of it, ``max`` and ``num_cpus``, mean the same.
+    More actors than cores give a warning.
     """
-    if asked != "auto" and (isinstance(asked, str) or asked < 0):
-        raise StructuredLayersError(f'num_actors must be at least 0, or "auto", got {asked!r}')
+    if isinstance(asked, str) and asked in ("max", "num_cpus"):
+        asked = "auto"
+    if asked != "auto" and (not is_integer(asked) or asked < 0):
+        raise StructuredLayersError(
+            f'num_actors must be an integer of at least 0, or "auto", got {shown(asked)}'
+        )
     if ray_address is not None:
+        if not isinstance(ray_address, str):
+            raise StructuredLayersError(
+                f'ray_address must be text such as "first-machine:6379", got {shown(ray_address)}'
+            )
         if asked != "auto" and asked < 2:
             raise StructuredLayersError(
                 f'ray_address needs at least 2 actors, got num_actors={asked}; take "auto" for '
                 "one on each of the cluster's cores"
             )
         ensure_ray(ray_address)
+    elif ambient_address() is not None and (asked == "auto" or asked >= 2):
+        ensure_ray()
     cores = available_cores()
     if asked == "auto":
         return cores if cores > 1 else 0
@@ -84,44 +101,25 @@ def resolve_num_actors(asked: NumActors, ray_address: str | None) -> int:
 
 
 def _check_same_cluster(address: str | None) -> None:
-    if address is None or ":" not in address or address.startswith("ray://"):
+    if address in (None, "auto", "local"):
         return
-    joined = ray.get_runtime_context().gcs_address
-    if joined != address:
-        raise StructuredLayersError(
-            f"this process has joined the Ray cluster at {joined} and cannot join {address} too; "
-            "call ray.shutdown() first"
-        )
-
-
-def _check_answer(address: str) -> None:
-    """Refuse an address where nothing listens, or something that is no cluster.
-
-    Ray itself would wait for minutes, and end the process. Its servers speak HTTP/2 and begin with
-    a settings frame, whose type is the fourth byte.
-    """
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdigit():
-        if address in ("auto", "local"):
-            return
-        raise StructuredLayersError(
-            f'a Ray address is "host:port", "ray://host:port" or "auto", got {address!r}'
-        )
-    try:
-        with socket.create_connection((host.strip("[]"), int(port)), ADDRESS_LIMIT) as connection:
-            if os.environ.get("RAY_USE_TLS", "0") not in ("", "0"):
-                return
-            connection.settimeout(ADDRESS_LIMIT)
-            connection.sendall(_PREFACE)
-            answer = connection.recv(9)
-    except (OSError, OverflowError) as error:
-        raise _no_cluster(address, str(error)) from error
-    if len(answer) < 4 or answer[3] != 4:
-        raise _no_cluster(address, "what listens there is not Ray")
-
-
-def _no_cluster(address: str, reason: str) -> StructuredLayersError:
-    return StructuredLayersError(
-        f"no Ray cluster answers at {address}: {reason}; start one with `ray start --head`, or "
-        "leave the address out to run on this machine"
+    joined = _current_address()
+    if joined == _joined.get(address) or same_address(address, joined):
+        return
+    if joined == _CLIENT and address.startswith(_CLIENT):
+        return  # which server it is, Ray does not say
+    raise StructuredLayersError(
+        f"this process has joined the Ray cluster at {joined} and cannot join {address} too; "
+        "call ray.shutdown() first"
     )
+
+
+def _current_address() -> str:
+    if ray.util.client.ray.is_connected():  # type: ignore[no-untyped-call]
+        return _CLIENT
+    return str(ray.get_runtime_context().gcs_address)
+
+
+_CLIENT = "ray://"
+_joined: dict[str, str] = {}
+"""What Ray calls the addresses that this process joined: it rewrites them."""

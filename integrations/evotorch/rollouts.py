@@ -29,7 +29,8 @@ class Rollouts:
         rewards: (n,) sums of the environment's rewards without the bonus for being alive.
         alive_bonus: (n,) sums of that bonus.
         steps: (n,) environment steps.
-        failed: (n,) whether the environment raised or returned something not finite, or hung.
+        failed: (n,) whether the environment raised or hung, or returned something that is not
+            finite or too large.
         warned: (n,) whether an episode ended early because its physics became unstable.
         observation_sum: (n, obs) sums of the observations that were acted on.
         observation_sum_of_squares: (n, obs) sums of their squares.
@@ -154,7 +155,8 @@ def rollout(
     table = _Episodes(policies, simulator, episodes, episode_length, normalization)
     while table.running:
         table.step()
-    return _per_candidate(table.results, [c for c, _ in episodes], len(seeds), simulator.last_error)
+    error = table.error or simulator.last_error
+    return _per_candidate(table.results, [c for c, _ in episodes], len(seeds), error)
 
 
 class _Episodes:
@@ -175,6 +177,7 @@ class _Episodes:
         self._candidates = [candidate for candidate, _ in episodes]
         self._seeds = [seed for _, seed in episodes]
         self.results = Rollouts.empty(len(episodes), simulator.observation_size)
+        self.error: str | None = None
         first = min(simulator.capacity, len(episodes))
         self._waiting = deque(range(first, len(episodes)))
         self._slots = np.arange(first)
@@ -205,6 +208,10 @@ class _Episodes:
         np.add(sums.steps, 1, out=sums.steps)
         np.logical_or(sums.warned, result.warned, out=sums.warned)
         done = result.terminated | result.truncated | (sums.steps >= self._limit)
+        if not np.vdot(self._observations, self._observations) <= _LARGEST**2:
+            unusable = ~(done | _usable(self._observations))
+            self._fail(np.flatnonzero(unusable))
+            done |= unusable
         if done.any():
             self._start(self._replace(np.flatnonzero(done)))
 
@@ -213,10 +220,15 @@ class _Episodes:
         while rows:
             seeds = [self._seeds[self._episode[row]] for row in rows]
             self._observations[rows] = self._simulator.reset(self._slots[rows], seeds)
-            finite = np.isfinite(self._observations[rows]).all(axis=1)
-            broken = np.array(rows)[~finite]
-            self._sums.rewards[broken] = np.nan
+            broken = np.array(rows)[~_usable(self._observations[rows])]
+            self._fail(broken)
             rows = self._replace(broken)
+
+    def _fail(self, rows: NDArray[np.intp]) -> None:
+        """Let the episodes of the given rows fail, whose observations cannot be used."""
+        self._sums.rewards[rows] = np.nan
+        if np.isfinite(self._observations[rows]).all(axis=1).any():  # else the simulator said why
+            self.error = "an observation is too large for torch.float32"
 
     def _replace(self, finished: NDArray[np.intp]) -> list[int]:
         """Store finished episodes, drop their rows or give them to waiting episodes.
@@ -252,6 +264,16 @@ class _Episodes:
 
 _SUMMED = ("rewards", "alive_bonus", "steps", "observation_sum", "observation_sum_of_squares")
 _FLAGS = ("failed", "warned")
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+def _usable(observations: Floats) -> NDArray[np.bool_]:
+    """Return which rows a network can take, which computes in float32.
+
+    Their squares have sums that float64 can hold, so that no row spoils the normaliser.
+    """
+    usable: NDArray[np.bool_] = np.abs(observations).max(axis=1) <= _LARGEST
+    return usable
 
 
 def _per_candidate(

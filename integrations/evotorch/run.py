@@ -17,6 +17,7 @@ from torch.utils.tensorboard import SummaryWriter
 from structured_layers.algorithms.checkpoints import read_checkpoint, write_checkpoint
 from structured_layers.errors import CheckpointError, StructuredLayersError
 from structured_layers.files import DAMAGE, remove_temporary_files
+from structured_layers.interruptions import interrupts_held
 
 from .best_center import BestCenter
 from .dense_phase import train_dense_phase
@@ -26,7 +27,7 @@ from .initial_policy import begin_as_configured
 from .pareto_file import write_pareto
 from .progress import ProgressFile
 from .run_config import RunConfig
-from .run_files import config_digest, locked, read_run_config, write_run_config
+from .run_files import config_digest, locked, read_run_config, write_run_config, writing
 from .run_parts import Parts, build
 from .run_variants import DEFAULT_TOP
 from .transfer import hold_structures, read_structures
@@ -63,7 +64,8 @@ class Run:
         space = self.problem.search_space
         self.history = None if space is None else History(folder, space, config.total_steps)
         self.seconds = 0.0
-        self._saved_generation = 0
+        self.saved_generation = 0
+        self._is_whole = True  # not half way into a generation, or back out of it
 
     @classmethod
     def create(cls, folder: str | Path, config: RunConfig, **workers: Unpack[Workers]) -> Run:
@@ -132,7 +134,7 @@ class Run:
         self.progress.cut(mark)
         if self.history is not None:
             self.history.drop_after(self.generation)
-        self._saved_generation = self.generation
+        self.saved_generation = self.generation
         remove_temporary_files(self.folder)
 
     @property
@@ -159,7 +161,7 @@ class Run:
     ) -> None:
         """Train until the steps are used up or ``should_stop`` says so, then save.
 
-        An exception out of a generation saves the state before that generation and goes on.
+        An exception out of a generation saves the state before it, Ctrl-C held back, and goes on.
 
         Args:
             checkpoint_every: generations between two checkpoints.
@@ -184,6 +186,7 @@ class Run:
     def _exclusive(self) -> Iterator[None]:
         """Hold the folder's lock, and refuse a run that somebody else has taken further."""
         with locked(self.folder):
+            self._check_whole()
             rows = self.progress.read()
             if len(rows) != self.generation:
                 raise StructuredLayersError(
@@ -199,12 +202,12 @@ class Run:
         should_stop: Callable[[], bool],
     ) -> None:
         progress = self.progress
-        with self._writing():
+        with writing(self.folder, self.saved_generation):
             writer = SummaryWriter(str(self.folder / "tensorboard"), purge_step=self.generation + 1)
         try:
             while not self.finished and not should_stop():
                 row = self._generation(progress)
-                with self._writing():
+                with writing(self.folder, self.saved_generation):
                     for name, value in row.items():
                         writer.add_scalar(f"train/{name}", value, self.generation)
                 if self.generation % checkpoint_every == 0:
@@ -213,22 +216,11 @@ class Run:
                     on_generation(row)
         finally:
             try:
-                self.save()
+                if self._is_whole:
+                    self.save()
             finally:
-                with self._writing():
+                with writing(self.folder, self.saved_generation):
                     writer.close()
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """Say of a file that cannot be written what is left and how to go on."""
-        try:
-            yield
-        except OSError as error:
-            raise StructuredLayersError(
-                f"{self.folder} cannot be written: {error}; its checkpoint of generation "
-                f"{self._saved_generation} is whole: make room, then go on with "
-                f"`structured-layers resume {self.folder}`"
-            ) from error
 
     def _generation(self, progress: ProgressFile) -> Row:
         """Take one step of the search; if it fails, put everything back as it was before.
@@ -238,20 +230,26 @@ class Run:
         before = copy.deepcopy(self._state())
         normalizer, center = copy.deepcopy(self.problem.normalizer), self.search.center_solution()
         size = getattr(self.search, "num_kept", None)  # of a search that removes edges
-        start = time.perf_counter()
+        self._is_whole, start = False, time.perf_counter()
         try:
             self.search.step()
             self.seconds += time.perf_counter() - start
             row = progress_row(self.search, self.problem, self.seconds)
-            merit = self.search.center_merit(center, row["return_center"])
-            self.best.offer(merit, center, normalizer, size)
-            with self._writing():
+            centers = self.search.center_population
+            # if all of them failed, the return is not the centre's
+            if centers is not None and not self.problem.failed(centers).all():
+                merit = self.search.center_merit(center, row["return_center"])
+                self.best.offer(merit, center, normalizer, size)
+            with writing(self.folder, self.saved_generation):
                 if self.history is not None:
                     record_structures(self.history, self.search, self.problem)
                 progress.append(row)
         except BaseException:
-            self._load_state(before)
+            with interrupts_held():
+                self._load_state(before)
+                self._is_whole = True
             raise
+        self._is_whole = True
         return row
 
     def save(self) -> None:
@@ -260,19 +258,30 @@ class Run:
         Raises:
             StructuredLayersError: they cannot be written; what was there before is whole.
         """
-        with self._writing():
-            self.progress.sync()  # no checkpoint may outlive the rows before it
-            state = self._saved_state(self.folder)
-            write_checkpoint(self.folder / "checkpoint", state, number=self.generation)
-            self._saved_generation = self.generation
-            archive = getattr(self.search, "archive", None)
-            if archive is not None:
-                write_pareto(self.folder, archive)
-            if self.best.solution is not None:
+        self._check_whole()
+        with interrupts_held():
+            with writing(self.folder, self.saved_generation):
+                self.progress.sync()  # no checkpoint may outlive the rows before it
+                state = self._saved_state(self.folder)
+                write_checkpoint(self.folder / "checkpoint", state, number=self.generation)
+            self.saved_generation = self.generation
+            with writing(self.folder, self.saved_generation):
+                archive = getattr(self.search, "archive", None)
+                if archive is not None:
+                    write_pareto(self.folder, archive)
+            if (best := self.best).solution is not None:
                 policy = self.problem.to_policy(
-                    self.best.solution, normalizer=self.best.normalizer, spec=self.spec
+                    best.solution, normalizer=best.normalizer, spec=self.spec
                 )
-                policy.save(self.folder / "policy")
+                with writing(self.folder, self.saved_generation):
+                    policy.save(self.folder / "policy")
+
+    def _check_whole(self) -> None:
+        if not self._is_whole:
+            raise StructuredLayersError(
+                f"this run was interrupted while its state was put back; its checkpoint of "
+                f"generation {self.saved_generation} is whole: go on with Run.resume"
+            )
 
     def _state(self) -> dict[str, Any]:
         history = {} if self.history is None else {"history": self.history.state_dict()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
@@ -80,6 +81,29 @@ def config_digest(config: RunConfig) -> str:
     settings = config.to_json()
     unset = {name for name, default in _LATER.items() if settings[name] == default}
     return json_digest({name: value for name, value in settings.items() if name not in unset})
+
+
+@contextmanager
+def writing(folder: Path, saved_generation: int) -> Iterator[None]:
+    """Say of a file of a run that cannot be written what is left and how to go on."""
+    try:
+        yield
+    except OSError as error:
+        raise StructuredLayersError(
+            f"{folder} cannot be written: {error}; its checkpoint of generation "
+            f"{saved_generation} is whole: {_advice(error)}, then go on with "
+            f"`structured-layers resume {folder}`"
+        ) from error
+
+
+def _advice(error: OSError) -> str:
+    if error.errno in (errno.EEXIST, errno.ENOTDIR, errno.EISDIR):
+        return f"move {error.filename or 'what is in the way'} out of the way"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "allow writing there"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return "make room"
+    return "mend that"
 
 
 @contextmanager

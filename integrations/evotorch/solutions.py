@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import torch
+from gymnasium import Space
 from torch import Tensor, nn
 from torch.nn.utils import vector_to_parameters
 
 from structured_layers.algorithms.search_spaces import SearchSpace
+from structured_layers.errors import StructuredLayersError
+from structured_layers.population import PopulationPolicy
 from structured_layers.topology import vector_to_topology
+
+from .spaces import actions_of
+
+
+def check_network(network: nn.Module, observation_size: int, action_space: Space[Any]) -> None:
+    """Raise StructuredLayersError unless a network serves an environment's spaces."""
+    num_parameters = sum(p.numel() for p in network.parameters())
+    population = PopulationPolicy(network, torch.zeros(1, num_parameters))
+    outputs = actions_of(action_space).num_outputs
+    if (population.in_features, population.out_features) != (observation_size, outputs):
+        raise StructuredLayersError(
+            f"the environment needs a network from {observation_size} observations to "
+            f"{outputs} outputs, got one from {population.in_features} to "
+            f"{population.out_features}"
+        )
 
 
 def draw_solutions(

@@ -7,6 +7,8 @@ from typing import Literal
 
 from structured_layers.errors import StructuredLayersError
 
+from ..argument_values import is_finite, shown
+
 ChunkTimeout = float | Literal["auto"] | None
 
 AUTO_SECONDS, AUTO_SECONDS_PER_STEP = 60.0, 0.05
@@ -15,12 +17,12 @@ AUTO_SECONDS, AUTO_SECONDS_PER_STEP = 60.0, 0.05
 
 def check_chunk_timeout(chunk_timeout: ChunkTimeout, num_actors: int) -> None:
     """Refuse a limit that is no time, or that nobody could enforce."""
-    if chunk_timeout is None or chunk_timeout == "auto":
+    if chunk_timeout is None or (isinstance(chunk_timeout, str) and chunk_timeout == "auto"):
         return
-    if isinstance(chunk_timeout, str) or not 0 < chunk_timeout < math.inf:
+    if isinstance(chunk_timeout, str) or not is_finite(chunk_timeout) or chunk_timeout <= 0:
         raise StructuredLayersError(
             f'chunk_timeout must be a positive number of seconds, "auto" or None, got '
-            f"{chunk_timeout!r}"
+            f"{shown(chunk_timeout)}"
         )
     if num_actors < 2:
         raise StructuredLayersError(

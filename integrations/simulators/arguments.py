@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import Field, fields
 from typing import Any, TypeVar
 
+import numpy as np
+
 from structured_layers.errors import StructuredLayersError
+from structured_layers.integrations.argument_values import (
+    NUMBER,
+    RULES,
+    is_integer,
+    is_number,
+    shown,
+)
 
 TIME_LIMIT = "max_episode_steps"
 """An argument of `gymnasium.make` itself."""
@@ -22,6 +30,36 @@ CAMERA = (
     "visual_options",
 )
 """Arguments of Gymnasium's MuJoCo environments that change nothing but pictures."""
+
+
+def checked_config(env_config: Mapping[str, Any] | None) -> dict[str, Any]:
+    """A copy of the arguments, or an error if they are not named."""
+    config = {} if env_config is None else env_config
+    if not isinstance(config, Mapping) or not all(isinstance(name, str) for name in config):
+        raise StructuredLayersError(
+            "env_config must be a mapping of arguments by name, such as "
+            f"{{'reset_noise_scale': 0.0}}, got {shown(config)}"
+        )
+    return dict(config)
+
+
+def plain_config(env: object, env_config: Mapping[str, Any] | None) -> dict[str, Any]:
+    """`checked_config` with NumPy's numbers as Python's, which JSON files can hold.
+
+    Args:
+        env: an id, or a callable, whose arguments stay as they are.
+        env_config: what a user gave.
+    """
+    config = checked_config(env_config)
+    if not isinstance(env, str):
+        return config
+    return {name: _plain(value) for name, value in config.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return type(value)([_plain(part) for part in value])
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def check_no_pictures(
@@ -71,11 +109,11 @@ def split_time_limit(
     """Return the environment's own arguments, and the steps after which it is truncated."""
     rest = dict(env_config)
     value = rest.pop(TIME_LIMIT, time_limit)
-    if type(value) is not int or value < 1:
+    if not is_integer(value) or value < 1:
         raise StructuredLayersError(
-            f"{TIME_LIMIT} of {env_id} must be an integer of at least 1, got {value!r}"
+            f"{TIME_LIMIT} of {env_id} must be an integer of at least 1, got {shown(value)}"
         )
-    return rest, value
+    return rest, int(value)
 
 
 def _checked(env_id: str, field: Field[Any], value: Any) -> Any:
@@ -84,26 +122,22 @@ def _checked(env_id: str, field: Field[Any], value: Any) -> Any:
     wanted, is_right = _requirement(field.name, default, value)
     if not is_right:
         raise StructuredLayersError(
-            f"{field.name} of {env_id} must be {wanted}, got {value!r} ({type(value).__name__})"
+            f"{field.name} of {env_id} must be {wanted}, got {shown(value)}"
         )
     return tuple(value) if isinstance(default, tuple) else value
 
 
 def _requirement(name: str, default: Any, value: Any) -> tuple[str, bool]:
     """What an argument must be, and whether the value is that."""
-    if name == "frame_skip":
-        return "an integer of at least 1", type(value) is int and value >= 1
     if name == "main_body":
-        return "the number or the name of a body", type(value) in (int, str)
+        is_index = is_integer(value) and 0 <= value < 2**31
+        return "the number or the name of a body", is_index or isinstance(value, str)
     if isinstance(default, bool):
-        return "true or false", type(value) is bool
+        return "true or false", isinstance(value, (bool, np.bool_))
     if isinstance(default, str):
         return "a string", isinstance(value, str)
     if isinstance(default, tuple):
         is_pair = isinstance(value, (tuple, list)) and len(value) == len(default)
-        return "a pair of numbers", is_pair and all(map(_is_number, value))
-    return "a finite number", _is_number(value) and math.isfinite(value)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value == value
+        return "a pair of numbers", is_pair and all(map(is_number, value))
+    wanted, is_right = RULES.get(name, NUMBER)
+    return wanted, is_right(value)

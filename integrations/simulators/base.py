@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from structured_layers.errors import MissingDependencyError, StructuredLayersError
+from structured_layers.integrations.argument_values import is_integer
 
 try:
     import gymnasium
@@ -67,6 +68,11 @@ class StepResult(NamedTuple):
             warned=np.ones(count, dtype=np.bool_),
         )
 
+    def write(self, rows: Sequence[int], values: StepResult) -> None:
+        """Replace some rows by those of another result."""
+        for column, new in zip(self, values, strict=True):
+            column[list(rows)] = new
+
 
 class Simulator(ABC):
     """Steps up to `capacity` episodes of one environment in lock-step.
@@ -84,7 +90,7 @@ class Simulator(ABC):
         observation_size: numbers in one (flattened) observation.
         observation_shape: of one observation as the environment returns it, (observation_size,)
             where that is no array.
-        action_space: a 1-D `Box` or a `Discrete`.
+        action_space: a 1-D `Box`, a `Discrete` or a 1-D `MultiDiscrete`.
         time_limit: steps after which the environment truncates an episode, None without a limit.
         capacity: how many slots there are, numbered from 0.
         last_error: what the most recent failure of an environment was, None before the first.
@@ -97,12 +103,12 @@ class Simulator(ABC):
 
     def __init__(self, capacity: int) -> None:
         """Check the number of slots."""
-        if not 1 <= capacity <= MAX_CAPACITY:
+        if not is_integer(capacity) or not 1 <= capacity <= MAX_CAPACITY:
             raise StructuredLayersError(
-                f"capacity must be between 1 and {MAX_CAPACITY}, got {capacity}; "
-                "use several processes for more"
+                f"capacity must be between 1 and {MAX_CAPACITY}, got {capacity!r}; "
+                "it is an integer, use several processes for more"
             )
-        self.capacity = capacity
+        self.capacity = int(capacity)
         self.last_error: str | None = None
 
     @abstractmethod
@@ -124,7 +130,7 @@ class Simulator(ABC):
         Args:
             slots: different slots whose episodes run.
             actions: (n, action_size) float32 within the bounds of a `Box`, or (n,) integers of a
-                `Discrete`, its `start` included.
+                `Discrete`, or (n, parts) integers of a `MultiDiscrete`, their `start` included.
         """
 
     @abstractmethod
@@ -146,7 +152,10 @@ class Simulator(ABC):
 
     def _checked_slots(self, slots: Slots) -> NDArray[np.intp]:
         """The slots as a new array of indices, or an error that names what is wrong with them."""
-        array = np.asarray(slots)
+        try:
+            array = np.asarray(slots)
+        except ValueError:  # rows of different lengths
+            array = np.zeros((1, 1))
         if array.size == 0:
             return np.empty(0, dtype=np.intp)
         # Plain Python: for one slot, as in most resets, NumPy's set functions take far longer.
@@ -166,12 +175,25 @@ class Simulator(ABC):
 
 def checked_seeds(seeds: Sequence[int], count: int) -> list[int]:
     """The seeds as Python ints, one for each slot, as Gymnasium wants them."""
-    values = [int(seed) for seed in seeds]
-    if len(values) != count or any(seed < 0 for seed in values):
+    values = list(seeds) if isinstance(seeds, (Sequence, np.ndarray)) else []
+    if len(values) != count or not all(is_integer(seed) and seed >= 0 for seed in values):
         raise StructuredLayersError(
-            f"seeds must be {count} non-negative integers, one for each slot, got {values}"
+            f"seeds must be {count} non-negative integers, one for each slot, got {seeds!r}"
         )
-    return values
+    return [int(seed) for seed in values]
+
+
+def number_array(actions: ArrayLike) -> NDArray[Any]:
+    """The actions as an array, or an error if they are no numbers."""
+    try:
+        array = np.asarray(actions)
+    except (TypeError, ValueError):  # rows of different lengths, say
+        array = np.empty(0, dtype=np.object_)
+    if array.dtype.kind not in "fiub":
+        raise StructuredLayersError(
+            f"actions must be an array of numbers, a row for each slot, got {actions!r}"
+        )
+    return array
 
 
 def is_bounded(values: NDArray[np.float64]) -> bool:

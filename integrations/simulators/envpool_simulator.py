@@ -13,7 +13,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from structured_layers.errors import MissingDependencyError, StructuredLayersError
 
-from .base import Simulator, Slots, StepResult, checked_seeds, describe, not_running_error
+from .alive_bonus import is_balancing
+from .arguments import checked_config
+from .base import (
+    Simulator,
+    Slots,
+    StepResult,
+    checked_seeds,
+    describe,
+    not_running_error,
+    number_array,
+)
 from .spaces import check_action_space, flat_observation_size
 
 Floats = NDArray[np.float64]
@@ -32,7 +42,7 @@ class EnvPoolSimulator(Simulator):
 
     Actions are those of a `Box` or a `Discrete`, observations one `Box`. The alive bonus is what
     EnvPool reports of it; where it reports nothing, it is `healthy_reward` in every step that does
-    not terminate.
+    not terminate. In balancing tasks nothing counts as a bonus.
 
     Args:
         env_id: an id of `envpool.list_all_envs()`.
@@ -51,7 +61,7 @@ class EnvPoolSimulator(Simulator):
         """Make one environment, which tells the spaces; the pool is made at the first reset."""
         super().__init__(capacity)
         self._envpool = _import_envpool()
-        self._name, self._config = env_id, dict(env_config or {})
+        self._name, self._config = env_id, checked_config(env_config)
         _check_known(self._envpool, env_id, self._config)
         with contextlib.closing(self._make(1, [0])) as first, _quiet():
             self.action_space = check_action_space(first.action_space, env_id)
@@ -71,7 +81,8 @@ class EnvPoolSimulator(Simulator):
             options = dict(first.config)
             _, info = first.reset()
         reported = any(name in info for name in _ALIVE)
-        self._healthy_reward = 0.0 if reported else _unreported_bonus(env_id, options)
+        is_known = reported or is_balancing(env_id)
+        self._healthy_reward = 0.0 if is_known else _unreported_bonus(env_id, options)
         self.time_limit = int(options["max_episode_steps"])
         self._pool: Any = None
         self._running = np.zeros(capacity, dtype=np.bool_)
@@ -150,6 +161,8 @@ class EnvPoolSimulator(Simulator):
         return order
 
     def _bonus(self, info: Mapping[str, Any], terminated: NDArray[np.bool_]) -> Floats:
+        if is_balancing(self._name):
+            return np.zeros(len(terminated))
         for name in _ALIVE:
             if name in info:
                 reported: Floats = np.asarray(info[name], dtype=np.float64)
@@ -162,8 +175,7 @@ class EnvPoolSimulator(Simulator):
             return
         rows = np.flatnonzero(~finite)
         failed = StepResult.of_failures(len(rows), self.observation_size)
-        for column, values in zip(result, failed, strict=True):
-            column[rows] = values
+        result.write(rows.tolist(), failed)
         self._running[indices[rows]] = False
         self.last_error = f"{self._name}: a reward or an observation is not finite"
 
@@ -174,7 +186,7 @@ class EnvPoolSimulator(Simulator):
         self._running[:] = False
 
     def _checked_actions(self, actions: ArrayLike, count: int) -> NDArray[Any]:
-        given = np.asarray(actions)
+        given = number_array(actions)
         expected = (count, *(self.action_space.shape or ()))
         if given.shape != expected:
             raise StructuredLayersError(f"actions must have shape {expected}, got {given.shape}")

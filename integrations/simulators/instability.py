@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import warnings
 from collections.abc import Sequence
 from types import ModuleType, TracebackType
 from typing import Any
+
+import gymnasium
 
 
 class Listener:
@@ -67,3 +71,14 @@ class Listener:
             if kind not in self._others:
                 self._others.add(kind)
                 warnings.warn(f"MuJoCo says of {self._name}: {kind}", RuntimeWarning, stacklevel=2)
+
+
+def listener_for(env: gymnasium.Env[Any, Any], name: str) -> Listener | None:
+    """Return who listens to MuJoCo while environments like this one step; None without MuJoCo."""
+    mujoco = sys.modules.get("mujoco")
+    data = None
+    with contextlib.suppress(Exception):
+        data = env.unwrapped.data  # type: ignore[attr-defined]
+    if mujoco is None or not isinstance(data, mujoco.MjData):
+        return None
+    return Listener(mujoco, name)

@@ -99,11 +99,16 @@ def _ids(name: SimulatorName) -> list[str]:
 
 def _is_as_we_know_it(env_id: str) -> bool:
     """Return whether an id is still registered as the environment that our task equals."""
-    spec = gymnasium.registry.get(task_name(env_id))
-    if spec is None:  # ours, which are registered when their module is imported
+    name = task_name(env_id)
+    kind = TASKS.get(name) or VECTORIZED_TASKS.get(name)
+    if kind is None:  # the simulator will say what it knows
         return True
-    is_known = str(spec.entry_point).startswith(("gymnasium.envs.", "structured_layers."))
-    return is_known and not spec.kwargs and not spec.additional_wrappers
+    spec = gymnasium.registry.get(name)
+    if spec is None:  # ours are registered when their module is imported
+        return "/" in name
+    expected: tuple[Any, ...] = (kind.entry_point, kind.time_limit, {}, ())
+    registered = (spec.entry_point, spec.max_episode_steps, spec.kwargs, spec.additional_wrappers)
+    return registered == expected
 
 
 def _check_registration(env_id: str, name: SimulatorName) -> None:

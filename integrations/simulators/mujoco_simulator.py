@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from structured_layers.errors import MissingDependencyError, StructuredLayersError
 
-from .arguments import make_with, split_time_limit
+from .arguments import checked_config, make_with, split_time_limit
 from .base import (
     Simulator,
     Slots,
@@ -22,6 +22,7 @@ from .base import (
     describe,
     is_bounded,
     not_running_error,
+    number_array,
 )
 from .instability import Listener
 from .mujoco_batch import Batch, Episode, read_shapes
@@ -62,7 +63,9 @@ class MujocoSimulator(Simulator):
         super().__init__(capacity)
         self._name = env_id
         kind = _find_task(env_id)
-        arguments, self._limit = split_time_limit(env_id, env_config or {}, kind.time_limit)
+        arguments, self._limit = split_time_limit(
+            env_id, checked_config(env_config), kind.time_limit
+        )
         self.time_limit = self._limit
         self._task = make_with(kind, env_id, arguments)
         self._mujoco = _import_mujoco()
@@ -141,7 +144,7 @@ class MujocoSimulator(Simulator):
     def _mark_warnings(self, batch: Batch, result: StepResult, failures: dict[int, str]) -> None:
         """Write the contract's values into the rows whose physics became unstable."""
         unstable, bad_controls = self._listener.look_at(batch.datas)
-        _write_rows(result, unstable, StepResult.of_warnings(len(unstable), self.observation_size))
+        result.write(unstable, StepResult.of_warnings(len(unstable), self.observation_size))
         for row in bad_controls:
             failures.setdefault(row, "an action is not finite")
 
@@ -151,7 +154,7 @@ class MujocoSimulator(Simulator):
         for row in np.flatnonzero(~finite).tolist():
             failures.setdefault(row, "a reward or an observation is not finite")
         failed = StepResult.of_failures(len(failures), self.observation_size)
-        _write_rows(result, list(failures), failed)
+        result.write(list(failures), failed)
         for row, reason in failures.items():
             self._drop(int(batch.slots[row]), reason)
 
@@ -202,7 +205,7 @@ class MujocoSimulator(Simulator):
                 actions = np.zeros((1, self._model.nu), dtype=np.float32)
                 self._task.judge(Step(state, memory, actions, self._seconds, self._model))
                 self.observation_size = self._task.observe(state).shape[1]
-        except (KeyError, IndexError, ValueError) as error:
+        except (KeyError, IndexError, ValueError, TypeError, OverflowError) as error:
             raise self._misfit(str(error.args[0] if error.args else error)) from error
         declared = self._task.fixed_observation_size
         if declared not in (None, self.observation_size):
@@ -238,18 +241,17 @@ class MujocoSimulator(Simulator):
 
     def _checked_actions(self, actions: ArrayLike, count: int) -> NDArray[np.float32]:
         """The actions as (count, nu) float32, in which Gymnasium computes the control cost."""
-        array = np.ascontiguousarray(actions, dtype=np.float32)
+        array = number_array(actions)
+        if array.dtype != np.float32:
+            with np.errstate(over="ignore"):  # such rows fail
+                array = array.astype(np.float32)
+        array = np.ascontiguousarray(array)
         if array.shape != (count, self._model.nu):
             raise StructuredLayersError(
                 f"actions must have shape {(count, self._model.nu)} (slots, action_size), "
                 f"got {array.shape}"
             )
         return array
-
-
-def _write_rows(result: StepResult, rows: Sequence[int], values: StepResult) -> None:
-    for column, new in zip(result, values, strict=True):
-        column[list(rows)] = new
 
 
 def _find_task(env_id: str) -> type[Task]:

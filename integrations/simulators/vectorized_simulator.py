@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from structured_layers.errors import StructuredLayersError
 
-from .arguments import make_with, split_time_limit
+from .arguments import checked_config, make_with, split_time_limit
 from .base import (
     Simulator,
     Slots,
@@ -20,6 +20,7 @@ from .base import (
     describe,
     is_bounded,
     not_running_error,
+    number_array,
 )
 from .vectorized_tasks import VECTORIZED_TASKS, VectorizedTask
 
@@ -52,7 +53,9 @@ class VectorizedSimulator(Simulator):
         super().__init__(capacity)
         self._name = env_id
         kind = _find_task(env_id)
-        arguments, self._limit = split_time_limit(env_id, env_config or {}, kind.time_limit)
+        arguments, self._limit = split_time_limit(
+            env_id, checked_config(env_config), kind.time_limit
+        )
         self.time_limit = self._limit
         self._task = make_with(kind, env_id, arguments)
         self.action_space = self._task.action_space
@@ -110,13 +113,14 @@ class VectorizedSimulator(Simulator):
         finite = np.isfinite(result.rewards) & np.isfinite(result.observations).all(axis=1)
         rows = np.flatnonzero(~finite)
         failed = StepResult.of_failures(len(rows), self.observation_size)
-        for column, values in zip(result, failed, strict=True):
-            column[rows] = values
+        result.write(rows.tolist(), failed)
         self._running[indices[rows]] = False
         self.last_error = f"{self._name}: a reward or an observation is not finite"
 
     def _checked_actions(self, actions: ArrayLike, count: int) -> NDArray[np.float32]:
-        array = np.asarray(actions, dtype=np.float32)
+        given = number_array(actions)
+        with np.errstate(over="ignore"):  # such rows fail
+            array = given.astype(np.float32)
         expected = (count, *self._task.action_space.shape)
         if array.shape != expected:
             raise StructuredLayersError(

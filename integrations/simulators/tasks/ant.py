@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,8 @@ class Ant(AssetTask):
     Contact forces are computed only if the observation or the reward has them: forces on bodies
     depend on the state, and the state never on them.
     """
+
+    entry_point: ClassVar[str] = "gymnasium.envs.mujoco.ant_v5:AntEnv"
 
     xml_file: str = "ant.xml"
     frame_skip: int = 5

@@ -47,7 +47,8 @@ class Outcome(NamedTuple):
 
     Attributes:
         rewards: (n,) float64, the whole reward.
-        alive_bonus: (n,) float64, the part of it that Gymnasium calls `reward_survive`.
+        alive_bonus: (n,) float64, the part of it that Gymnasium calls `reward_survive`; 0 in
+            balancing tasks, see `alive_bonus.py`.
         terminated: (n,) bool, whether the task ended the episode.
         memory: (n, k) what the next `Step` of these episodes gets.
     """
@@ -77,11 +78,13 @@ class Task(ABC):
 
     Attributes:
         frame_skip: physics steps per action.
+        entry_point: of the environment that the task equals, as it is registered.
         time_limit: steps after which Gymnasium's registration truncates an episode.
         fixed_observation_size: numbers that the environment declares whatever its model is; None
             where it counts them.
     """
 
+    entry_point: ClassVar[str]
     time_limit: ClassVar[int] = 1000
     fixed_observation_size: ClassVar[int | None] = None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from .terms import control_cost, forward_velocity, normal_start, nothing_ends, p
 @dataclass(frozen=True, kw_only=True)
 class HalfCheetah(AssetTask):
     """Gymnasium's HalfCheetahEnv."""
+
+    entry_point: ClassVar[str] = "gymnasium.envs.mujoco.half_cheetah_v5:HalfCheetahEnv"
 
     xml_file: str = "half_cheetah.xml"
     frame_skip: int = 5

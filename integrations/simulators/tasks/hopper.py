@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,8 @@ from .terms import (
 @dataclass(frozen=True, kw_only=True)
 class Hopper(AssetTask):
     """Gymnasium's HopperEnv."""
+
+    entry_point: ClassVar[str] = "gymnasium.envs.mujoco.hopper_v5:HopperEnv"
 
     xml_file: str = "hopper.xml"
     frame_skip: int = 4

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from .terms import Pair, between, healthy_outcome, positions_and, uniform_start
 @dataclass(frozen=True, kw_only=True)
 class Humanoid(AssetTask):
     """Gymnasium's HumanoidEnv."""
+
+    entry_point: ClassVar[str] = "gymnasium.envs.mujoco.humanoid_v5:HumanoidEnv"
 
     xml_file: str = "humanoid.xml"
     frame_skip: int = 5

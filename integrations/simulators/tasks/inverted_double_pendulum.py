@@ -13,8 +13,14 @@ from .terms import normal_start, scalar_squares
 
 @dataclass(frozen=True, kw_only=True)
 class InvertedDoublePendulum(AssetTask):
-    """Gymnasium's InvertedDoublePendulumEnv."""
+    """Gymnasium's InvertedDoublePendulumEnv; what it pays for being alive is no bonus here.
 
+    Without it, falling at once would earn the most.
+    """
+
+    entry_point: ClassVar[str] = (
+        "gymnasium.envs.mujoco.inverted_double_pendulum_v5:InvertedDoublePendulumEnv"
+    )
     fixed_observation_size: ClassVar[int | None] = 9
 
     xml_file: str = "inverted_double_pendulum.xml"
@@ -44,11 +50,12 @@ class InvertedDoublePendulum(AssetTask):
         return np.concatenate((qpos[:, :1], np.sin(angles), np.cos(angles), clipped, force), axis=1)
 
     def judge(self, step: Step) -> Outcome:
-        """The bonus until the tip falls to height 1, minus penalties on place and velocities."""
+        """A reward until the tip falls to height 1, minus penalties on place and velocities."""
         x, height = step.state["tip"][:, 0], step.state["tip"][:, 2]
         qvel = step.state["qvel"]
         terminated = height <= 1
         distance = 0.01 * scalar_squares(x) + scalar_squares(height - 2)
         speed = 0.001 * scalar_squares(qvel[:, 1]) + 0.005 * scalar_squares(qvel[:, 2])
-        alive_bonus = self.healthy_reward * (~terminated).astype(np.float64)
-        return Outcome(alive_bonus - distance - speed, alive_bonus, terminated, step.memory)
+        balance = self.healthy_reward * (~terminated).astype(np.float64)
+        rewards = balance - distance - speed
+        return Outcome(rewards, np.zeros(len(rewards)), terminated, step.memory)

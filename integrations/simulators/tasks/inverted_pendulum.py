@@ -13,8 +13,9 @@ from .terms import positions_and, uniform_start
 
 @dataclass(frozen=True, kw_only=True)
 class InvertedPendulum(AssetTask):
-    """Gymnasium's InvertedPendulumEnv; its whole reward is the bonus for being alive."""
+    """Gymnasium's InvertedPendulumEnv; its bonus for being alive is the reward, no bonus here."""
 
+    entry_point: ClassVar[str] = "gymnasium.envs.mujoco.inverted_pendulum_v5:InvertedPendulumEnv"
     fixed_observation_size: ClassVar[int | None] = 4
 
     xml_file: str = "inverted_pendulum.xml"
@@ -35,4 +36,4 @@ class InvertedPendulum(AssetTask):
         finite = np.isfinite(qpos).all(axis=1) & np.isfinite(qvel).all(axis=1)
         terminated = ~finite | (np.abs(qpos[:, 1]) > 0.2)
         rewards = (~terminated).astype(np.float64)
-        return Outcome(rewards, rewards.copy(), terminated, step.memory)
+        return Outcome(rewards, np.zeros(len(rewards)), terminated, step.memory)

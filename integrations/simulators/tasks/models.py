@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,7 +22,9 @@ def compile_asset(mujoco: ModuleType, xml_file: str) -> Any:
         mujoco: the module.
         xml_file: a path if it begins with "/", "." or "~", else the name of one of Gymnasium's.
     """
-    path = Path(xml_file).expanduser() if xml_file[:1] in ("/", ".", "~") else ASSETS / xml_file
+    path = Path(xml_file) if xml_file[:1] in ("/", ".", "~") else ASSETS / xml_file
+    with contextlib.suppress(RuntimeError):  # of a user that does not exist, nor does the file
+        path = path.expanduser()
     if not path.is_file():
         raise StructuredLayersError(
             f"xml_file {xml_file!r} does not exist: there is no file {path.absolute()}; a path of "
@@ -35,7 +37,7 @@ def compile_asset(mujoco: ModuleType, xml_file: str) -> Any:
         raise StructuredLayersError(f"xml_file {xml_file!r} cannot be compiled: {error}") from error
 
 
-@contextmanager
+@contextlib.contextmanager
 def without_remarks(mujoco: ModuleType) -> Iterator[None]:
     """Compile inside the block without MuJoCo's remarks on the XML.
 

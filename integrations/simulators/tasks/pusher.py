@@ -15,6 +15,7 @@ from .terms import control_cost, norm, nothing_ends
 class Pusher(AssetTask):
     """Gymnasium's PusherEnv."""
 
+    entry_point: ClassVar[str] = "gymnasium.envs.mujoco.pusher_v5:PusherEnv"
     time_limit: ClassVar[int] = 100
     fixed_observation_size: ClassVar[int | None] = 23
 

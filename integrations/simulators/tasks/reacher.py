@@ -15,6 +15,7 @@ from .terms import control_cost, norm, nothing_ends
 class Reacher(AssetTask):
     """Gymnasium's ReacherEnv."""
 
+    entry_point: ClassVar[str] = "gymnasium.envs.mujoco.reacher_v5:ReacherEnv"
     time_limit: ClassVar[int] = 50
     fixed_observation_size: ClassVar[int | None] = 10
 

@@ -27,6 +27,7 @@ goal, whether the hand was ever close to the ball, and where it last was."""
 class Striker(Task):
     """StrikerEnv, whose reward belongs to the state before the step."""
 
+    entry_point: ClassVar[str] = "structured_layers.integrations.envs.striker:StrikerEnv"
     time_limit: ClassVar[int] = 100
     fixed_observation_size: ClassVar[int | None] = 23
 

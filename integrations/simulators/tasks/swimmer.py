@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from .terms import control_cost, forward_velocity, nothing_ends, positions_and, 
 @dataclass(frozen=True, kw_only=True)
 class Swimmer(AssetTask):
     """Gymnasium's SwimmerEnv."""
+
+    entry_point: ClassVar[str] = "gymnasium.envs.mujoco.swimmer_v5:SwimmerEnv"
 
     xml_file: str = "swimmer.xml"
     frame_skip: int = 4

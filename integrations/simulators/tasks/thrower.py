@@ -27,6 +27,7 @@ ball has landed."""
 class Thrower(Task):
     """ThrowerEnv, whose reward belongs to the state before the step."""
 
+    entry_point: ClassVar[str] = "structured_layers.integrations.envs.thrower:ThrowerEnv"
     time_limit: ClassVar[int] = 100
     fixed_observation_size: ClassVar[int | None] = 23
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -22,6 +22,8 @@ from .terms import (
 @dataclass(frozen=True, kw_only=True)
 class Walker2d(AssetTask):
     """Gymnasium's Walker2dEnv."""
+
+    entry_point: ClassVar[str] = "gymnasium.envs.mujoco.walker2d_v5:Walker2dEnv"
 
     xml_file: str = "walker2d_v5.xml"
     frame_skip: int = 4

@@ -28,12 +28,14 @@ class VectorizedTask(ABC):
     """A small environment. Subclasses are frozen dataclasses of the constructor's arguments.
 
     Attributes:
+        entry_point: of the environment that the task equals, as Gymnasium registers it.
         time_limit: steps after which Gymnasium's registration truncates an episode.
         state_size: numbers in a state.
         observation_size: numbers in an observation.
         action_space: Gymnasium's.
     """
 
+    entry_point: ClassVar[str]
     time_limit: ClassVar[int]
     state_size: ClassVar[int]
     observation_size: ClassVar[int]

@@ -23,6 +23,9 @@ class MountainCar(VectorizedTask):
     Gymnasium computes an episode's first step in double precision and all others in single.
     """
 
+    entry_point: ClassVar[str] = (
+        "gymnasium.envs.classic_control.continuous_mountain_car:Continuous_MountainCarEnv"
+    )
     time_limit: ClassVar[int] = 999
     state_size: ClassVar[int] = 2
     observation_size: ClassVar[int] = 2

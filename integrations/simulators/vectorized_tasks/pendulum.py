@@ -18,6 +18,7 @@ MAX_SPEED, MAX_TORQUE, SECONDS, MASS, LENGTH = 8, 2.0, 0.05, 1.0, 1.0
 class Pendulum(VectorizedTask):
     """Gymnasium's PendulumEnv; a state is angle and angular velocity."""
 
+    entry_point: ClassVar[str] = "gymnasium.envs.classic_control.pendulum:PendulumEnv"
     time_limit: ClassVar[int] = 200
     state_size: ClassVar[int] = 2
     observation_size: ClassVar[int] = 3
