@@ -63,6 +63,19 @@ TASKS = {
         learning_rate_ends_at=3e-5,
         eval_every=100_000,
     ),
+    "halfcheetah-start": Task(  # where the search for few weights starts: an actor of one layer
+        env="HalfCheetah-v5",
+        algo="ppo",
+        total_steps=2_000_000,
+        num_envs=4,
+        normalize=True,
+        keywords={
+            **HALFCHEETAH,
+            "policy_kwargs": {"log_std_init": -1.0, "net_arch": {"pi": [32], "vf": [64, 64]}},
+        },
+        learning_rate_ends_at=3e-5,
+        eval_every=100_000,
+    ),
     "cartpole": Task(
         env="CartPole-v1",
         algo="ppo",

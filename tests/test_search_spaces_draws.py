@@ -68,7 +68,7 @@ def test_an_edge_under_a_mask_is_missing_half_of_the_time_and_its_colour_uniform
         (LayerwiseEdgeSubset([(4, 2), (2, 2)]), [0, 3, 0, 1], 4),  # the second layer keeps all
         (Coloring(2, 4) * UnitActivationChoice(3, ["tanh", "sin", "abs", "cos"]), [0] * 5, 15),
     ],
-    ids=str,
+    ids=lambda value: type(value).__name__ if isinstance(value, SearchSpace) else None,
 )
 def test_children_are_uniform_among_the_neighbours(
     space: SearchSpace, parent: list[int], neighbours: int
