@@ -66,7 +66,7 @@ TASKS = {
     "halfcheetah-start": Task(  # where the search for few weights starts: an actor of one layer
         env="HalfCheetah-v5",
         algo="ppo",
-        total_steps=2_000_000,
+        total_steps=3_000_000,
         num_envs=4,
         normalize=True,
         keywords={
