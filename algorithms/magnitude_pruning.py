@@ -18,23 +18,24 @@ from .search_checks import check_problem
 from .search_spaces import EdgeMask
 from .weight_search import WeightSearch
 
-FIRST, LAST = 0.6, 0.9
+BETWEEN = (0.6, 0.9)
 """Where in a training edges begin to go, and where the last one has gone."""
 
 
 class MagnitudePruning(WeightSearch):
     """Train with all edges, then with fewer and fewer of them: those of the largest weights stay.
 
-    The number of edges falls by the same factor in equal times, from all to ``num_kept`` between
-    the progress 0.6 and 0.9, so that the others learn to do without each. An edge that is gone does
-    not return. All candidates of a generation have the same edges, so the search is that for the
-    weights alone, of which there are fewer and fewer: this makes it faster, too.
+    The number of edges falls by the same factor in equal times, so that the others learn to do
+    without each. An edge that is gone does not return. All candidates of a generation have the same
+    edges, so the search is that for the weights alone, of which there are fewer and fewer: this
+    makes it faster, too.
 
     Args:
         problem: a ``PolicyProblem`` whose search space is an edge mask.
         num_kept: edges that are left in the end.
         progress: returns the share of the training that is over, in [0, 1]; None keeps all edges
             until :meth:`prune` is called.
+        between: the progress at which edges begin to go, and that at which ``num_kept`` are left.
         popsize: perturbed candidates per generation.
         center_init: θ at the start, (d,); None is the problem's own network.
         num_center_evaluations: evaluations of θ per generation, on top of ``popsize``.
@@ -42,7 +43,8 @@ class MagnitudePruning(WeightSearch):
         **options: as in :class:`ES`.
 
     Raises:
-        StructuredLayersError: the problem has no edges to remove.
+        StructuredLayersError: the problem has no edges to remove, or ``between`` is no interval
+            in [0, 1].
 
     Reference:
         Han et al., 2015 (arXiv 1506.02626), magnitudes; Zhu & Gupta, 2017 (arXiv 1710.01878), a
@@ -55,6 +57,7 @@ class MagnitudePruning(WeightSearch):
         num_kept: int,
         *,
         progress: Callable[[], float] | None = None,
+        between: tuple[float, float] = BETWEEN,
         popsize: int = 100,
         center_init: Center | None = None,
         num_center_evaluations: int = 0,
@@ -70,7 +73,9 @@ class MagnitudePruning(WeightSearch):
                 f"got a problem with {'none' if space is None else type(space).__name__}"
             )
         check_integer("num_kept", num_kept, 1, space.num_edges, ", the number of edges")
-        self._final, self._progress = int(num_kept), progress
+        if not 0 <= between[0] < between[1] <= 1:
+            raise StructuredLayersError(f"between must be an interval in [0, 1], got {between}")
+        self._final, self._progress, self._between = int(num_kept), progress, between
         self._mask = torch.ones(space.num_edges, dtype=torch.int64)
         network: Any = problem.network
         self._edges = _edge_positions(network)
@@ -109,7 +114,8 @@ class MagnitudePruning(WeightSearch):
         """Remove as many edges as it is time for; the next generation does without them."""
         if self._progress is None:
             return
-        share = min(max((self._progress() - FIRST) / (LAST - FIRST), 0.0), 1.0)
+        first, last = self._between
+        share = min(max((self._progress() - first) / (last - first), 0.0), 1.0)
         num_edges = len(self._mask)
         wanted = round(num_edges * (self._final / num_edges) ** share)
         if wanted < self.num_kept:

@@ -74,6 +74,19 @@ def test_an_edge_run_keeps_the_largest_weights(dense, tmp_path):
     assert torch.equal(found[kept], weights[kept])
 
 
+def test_pruning_starts_with_all_weights_and_begins_at_once(dense, tmp_path):
+    edges = {"structure": "edges", "num_edges": 6, "controller": "magnitude"}
+    run, policy = start_of(tmp_path / "run", init_from=str(dense), **edges)
+    trained = load_policy(dense).network
+    for found, expected in zip(matrices(policy.network), matrices(trained), strict=True):
+        assert torch.equal(found, expected)
+    assert torch.equal(policy.network[0].bias, trained[0].bias)
+    rows = []
+    run.train(on_generation=rows.append)
+    assert rows[1]["num_weights"] < 15  # 60 % of the steps would be over before, without a start
+    assert summarize(load_policy(tmp_path / "run").network).weights == 6
+
+
 def test_the_statistics_of_a_run_are_taken_over_with_their_count(dense, tmp_path):
     run, policy = start_of(tmp_path / "run", init_from=str(dense), **HELD)
     trained = load_policy(dense)
@@ -130,7 +143,7 @@ def test_cma_es_starts_there_too(dense, tmp_path):
             {"observation_normalization": False},
             "by normalised observations, .* raw ones; take --observation-normalization",
         ),
-        ({"num_colors": 3, "num_edges": 8}, "with a colouring or an edge set"),
+        ({"num_colors": 3, "num_edges": 8}, "with a colouring, an edge set or a mask"),
     ],
 )
 def test_policies_that_do_not_fit_are_refused_and_leave_nothing(dense, settings, message, tmp_path):
@@ -229,8 +242,9 @@ def test_a_model_of_sb3_with_its_normaliser(tmp_path):
         Run.create(tmp_path / "run", config(**files, **settings))
     _, policy = start_of(tmp_path / "run", **files, **stats, **settings)
     env.training = False
-    for _ in range(5):
-        observation = env.observation_space.sample()
+    rms, rng = env.obs_rms, np.random.default_rng(0)
+    for _ in range(5):  # within what VecNormalize does not cut off
+        observation = (rms.mean + np.sqrt(rms.var) * rng.uniform(-5, 5, 3)).astype(np.float32)
         expected, _ = model.predict(env.normalize_obs(observation), deterministic=True)
         np.testing.assert_allclose(policy.predict(observation)[0], expected, rtol=1e-4, atol=1e-4)
 

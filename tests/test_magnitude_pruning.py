@@ -123,6 +123,21 @@ def test_it_goes_on_from_a_checkpoint(optimizer, tmp_path) -> None:
     assert torch.equal(one.center_solution(), two.center_solution())
 
 
+def test_edges_go_between_the_two_times_that_are_asked_for() -> None:
+    clock, found = Clock(), []
+    strategy = search(5, progress=clock, between=(0.0, 0.5))
+    for clock.now in (0.0, 0.25, 0.5, 1.0):
+        strategy.step()
+        found.append(strategy.num_kept)
+    assert found == [18, 9, 5, 5]  # 18 · (5/18)^x for x = 0, 1/2, 1, 1
+
+
+@pytest.mark.parametrize("between", [(0.5, 0.5), (-0.1, 0.5), (0.5, 1.1), (0.9, 0.6)])
+def test_times_outside_the_training_are_refused(between) -> None:
+    with pytest.raises(StructuredLayersError, match=r"between must be an interval in \[0, 1\]"):
+        search(5, between=between)
+
+
 @pytest.mark.parametrize("num_kept", [0, 19])
 def test_impossible_numbers_of_edges_are_refused(num_kept: int) -> None:
     with pytest.raises(StructuredLayersError, match="num_kept must be an integer from 1 to 18"):

@@ -130,8 +130,9 @@ class Train(WorkerOptions):
     top: Annotated[int | None, optional("N", "5")] = None
     """How many structures of that run."""
     init_from: Annotated[str | None, optional("POLICY", "none")] = None
-    """Trained policy that --controller local-search starts at, its weights clustered: a run, a
-    policy folder, or a zip of Stable-Baselines3, which is a pickle: open only those you trust."""
+    """Trained policy that --controller local-search or latent starts at, its weights clustered, and
+    magnitude with all of them: a run, a policy folder, or a zip of Stable-Baselines3, which is a
+    pickle: open only those you trust."""
     init_vecnormalize: Annotated[str | None, optional("STATS.PKL", "none")] = None
     """What VecNormalize.save wrote beside that zip."""
     dense_steps: Annotated[int | None, optional("N", "0; preset clustered: two thirds of all")] = (

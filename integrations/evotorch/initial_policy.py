@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector
 
 from structured_layers import load_policy
-from structured_layers.algorithms import LatentColoring, SearchSpace
+from structured_layers.algorithms import LatentColoring, MagnitudePruning, SearchSpace
 from structured_layers.algorithms.checkpoints import read_checkpoint
-from structured_layers.algorithms.search_spaces import Coloring, EdgeSubset
+from structured_layers.algorithms.search_spaces import Coloring, EdgeMask, EdgeSubset
 from structured_layers.algorithms.weight_search import WeightSearch
 from structured_layers.conversion import to_dense
 from structured_layers.errors import StructuredLayersError
@@ -139,12 +139,12 @@ def start_at(policy: InitialPolicy, network: nn.Module, space: SearchSpace) -> S
     """Return the weights and the structure of ``network`` that are nearest to a trained policy.
 
     The weights of all layers are clustered together, since they share one palette without scales;
-    of an edge set the largest absolute weights stay.
+    of an edge set the largest absolute weights stay, of an edge mask all.
 
     Args:
         policy: the trained one.
         network: of the search; it is left as it is.
-        space: its structures, a colouring or an edge set.
+        space: its structures, a colouring, an edge set or an edge mask.
 
     Raises:
         StructuredLayersError: sizes, activations or biases that differ.
@@ -157,10 +157,14 @@ def start_at(policy: InitialPolicy, network: nn.Module, space: SearchSpace) -> S
     if isinstance(space, Coloring):
         decisions = _clustered(weights, layers, space)
     elif isinstance(space, EdgeSubset):
-        decisions = _largest(weights, layers, space)
+        _write_all(weights, layers)
+        decisions = weights.abs().topk(space.num_decisions).indices.sort().values
+    elif isinstance(space, EdgeMask):
+        _write_all(weights, layers)
+        decisions = torch.ones(space.num_edges, dtype=torch.int64)
     else:
         raise StructuredLayersError(
-            f"a run starts at a trained policy with a colouring or an edge set, got "
+            f"a run starts at a trained policy with a colouring, an edge set or a mask, got "
             f"{type(space).__name__}"
         )
     for layer, trained in zip(layers, policy.layers, strict=True):
@@ -175,14 +179,13 @@ def _clustered(weights: Tensor, layers: list[StructuredLinear], space: Coloring)
     return colors
 
 
-def _largest(weights: Tensor, layers: list[StructuredLinear], space: EdgeSubset) -> Tensor:
-    """Write all weights into the network; return the edges of the largest ones, ascending."""
+def _write_all(weights: Tensor, layers: list[StructuredLinear]) -> None:
+    """Write the weights (T,) of all edges into the network, whichever of them stay."""
     start = 0
     for layer in layers:
         stop = start + layer.values.numel()
         layer.values.copy_(weights[start:stop].view_as(layer.values))
         start = stop
-    return weights.abs().topk(space.num_decisions).indices.sort().values
 
 
 def _matching_layers(policy: InitialPolicy, network: nn.Module) -> list[StructuredLinear]:
@@ -242,6 +245,8 @@ def begin_at(policy: InitialPolicy, problem: PolicyProblem, search: WeightSearch
     start = start_at(policy, problem.network, problem.search_space)
     if isinstance(search, LatentColoring):
         search.start_at(torch.cat([start.center, start.weights]))
+    elif isinstance(search, MagnitudePruning):
+        search.start_at(start.center)
     else:
         search.start_at(start.center, start.decisions)
     if problem.normalizer is not None and policy.normalizer is not None:

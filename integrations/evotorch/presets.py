@@ -11,7 +11,7 @@ from structured_layers.algorithms.structured_evolution import structured_evoluti
 from structured_layers.errors import StructuredLayersError
 
 from ..simulators import make_simulator
-from .run_checks import KEEPING
+from .run_checks import STARTING
 from .run_config import RunConfig
 from .spaces import actions_of
 
@@ -100,11 +100,12 @@ def _ars(preset: str, env: str, asked: Mapping[str, Any]) -> dict[str, Any]:
 def _clustered(asked: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings that train a dense network, cluster it, and train the few weights."""
     controller = asked.get("controller", "local-search")
-    check_choice("the controller of --preset clustered", controller, KEEPING)
+    check_choice("the controller of --preset clustered", controller, STARTING)
+    is_started = "init_from" in asked or controller == "magnitude"
     dense_steps = asked.get("total_steps", RunConfig.total_steps) * 2 // 3
     settings = {
         "controller": controller,
-        "dense_steps": 0 if "init_from" in asked else dense_steps,
+        "dense_steps": 0 if is_started else dense_steps,
         "popsize": 64,
         "center_evaluations": 4,
         "stdev": 0.05,

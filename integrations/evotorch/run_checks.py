@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 KEEPING = ("local-search", "latent")
 """Controllers that go on from a given structure."""
 
+STARTING = (*KEEPING, "magnitude")
+"""Controllers that begin at a trained policy; magnitude trains a dense network itself."""
+
 
 def _check_latent(config: RunConfig) -> None:
     """Refuse what latent weights cannot choose, or would leave without use."""
@@ -65,14 +68,13 @@ def check_start(config: RunConfig) -> None:
     Raises:
         StructuredLayersError: naming the setting.
     """
-    settings = {
-        "init_from": config.init_from is not None,
-        "dense_steps": config.dense_steps != 0,
-    }
-    for name in (name for name, given in settings.items() if given):
-        if config.controller not in KEEPING:
+    for name, given, allowed in (
+        ("init_from", config.init_from is not None, STARTING),
+        ("dense_steps", config.dense_steps != 0, KEEPING),
+    ):
+        if given and config.controller not in allowed:
             raise StructuredLayersError(
-                f"{name} goes with controller {' or '.join(KEEPING)}, got controller "
+                f"{name} goes with controller {' or '.join(allowed)}, got controller "
                 f"{config.controller or 'regularized-evolution'}"
             )
     if config.controller == "latent":

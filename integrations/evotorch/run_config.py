@@ -74,7 +74,7 @@ class RunConfig:
         objective_shift: added to f there.
         init_topologies: a run whose best structures are held by the fixed controller.
         top: how many of them; None is 5.
-        init_from: a trained policy that a local search starts at; None starts at random.
+        init_from: a trained policy that the search starts at; None starts at random.
         init_vecnormalize: the statistics beside a policy of Stable-Baselines3.
         dense_steps: environment steps in which the run first trains the dense network that a local
             search then starts at, counted in ``total_steps``. Schedules run over each phase.

@@ -34,6 +34,9 @@ from .run_network import DEFAULT_NUM_EDGES, network_spec, seeded_network
 from .run_variants import DEFAULT_TOP, variant_options
 from .workers import Workers
 
+PRUNING_OF_TRAINED = (0.0, 0.75)
+"""Shares of the steps between which the edges of a policy go that a run started at."""
+
 CONTROLLERS: dict[str, Callable[..., Controller]] = {
     "regularized-evolution": RegularizedEvolution,
     "policy-gradient": PolicyGradient,
@@ -86,10 +89,10 @@ def build(config: RunConfig, **workers: Unpack[Workers]) -> Parts:
     if config.controller == "magnitude":
         del settings["baseline"]
         num_kept = DEFAULT_NUM_EDGES if config.num_edges is None else config.num_edges
-        progress = partial(_progress, problem, config.total_steps)
-        return Parts(
-            spec, problem, MagnitudePruning(problem, num_kept, progress=progress, **settings)
-        )
+        settings["progress"] = partial(_progress, problem, config.total_steps)
+        if config.init_from is not None:  # nothing has to be learned first
+            settings["between"] = PRUNING_OF_TRAINED
+        return Parts(spec, problem, MagnitudePruning(problem, num_kept, **settings))
     if config.controller == "latent":
         for name in ("center_init", "baseline"):
             del settings[name]
