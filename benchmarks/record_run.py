@@ -14,6 +14,7 @@ import argparse
 import json
 import shutil
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,9 @@ def write_record(folder: Path, run: Path, start: dict[str, Any], *, pictures: bo
 
 def steps_before(init_from: str | None) -> int:
     """Return the steps of the run whose policy another run started at, and of those before it."""
+    if init_from is not None and (ROOT / init_from).is_file():  # of Stable-Baselines3
+        with zipfile.ZipFile(ROOT / init_from) as model:
+            return int(json.loads(model.read("data"))["num_timesteps"])
     if init_from is None or not (ROOT / init_from / "progress.csv").exists():
         return 0
     names, *rows = (ROOT / init_from / "progress.csv").read_text().splitlines()
