@@ -3,10 +3,9 @@
     python benchmarks/better_search.py --list
     python benchmarks/better_search.py --only 17-colors
 
-Most runs start at an actor that PPO trained, a record in benchmarks/results/sb3/ that comes from
-``python benchmarks/sb3_run.py halfcheetah-start-seed0 halfcheetah-start``. Every run goes through
-benchmarks/record_run.py, so an interrupted one goes on when it is started again, and one whose
-record exists is left alone.
+Some runs start at an actor that PPO trained, whose record in benchmarks/results/sb3/ holds its
+command. Every run goes through benchmarks/record_run.py, so an interrupted one goes on when it is
+started again, and one whose record exists is left alone.
 """
 
 from __future__ import annotations
@@ -22,34 +21,32 @@ from machine import RESULTS, ROOT
 GROUP = "better_search"  # folder of these records under benchmarks/results/
 SEEDS = (0, 1, 2)
 
-# What starts at the actor of PPO, by the name of the record: options of train, and the seeds.
-STARTED: dict[str, tuple[str, tuple[int, ...]]] = {
-    "17-colors": ("--num-colors 17 --total-steps 5000000", SEEDS),
-    "3-colors": (
-        "--num-colors 3 --controller latent --stdev 0.03 --total-steps 8000000", SEEDS,
-    ),
-    "2-colors": (
-        "--num-colors 2 --controller latent --stdev 0.03 --total-steps 8000000", (0, 1),
-    ),
-    "5-colors": (
-        "--num-colors 5 --controller latent --stdev 0.03 --total-steps 5000000", (0, 1),
-    ),
-    "64-edges": (
-        "--structure edges --controller magnitude --num-edges 64 --total-steps 20000000", (0, 1),
-    ),
-    "50-colors": ("--num-colors 50 --total-steps 3000000", (0,)),
-    "8-colors": ("--num-colors 8 --total-steps 5000000", (0,)),
+# By the name of the record: options of train, the seeds, and what the run starts at.
+PPO, SPARSE, EVOLVED = "halfcheetah-start", "halfcheetah-64-edges", "evolution-17-colors"
+LATENT = "--controller latent --stdev 0.03 --learning-rate 0.02"
+RUNS: dict[str, tuple[str, tuple[int, ...], str | None]] = {
+    "17-colors": ("--num-colors 17 --total-steps 5000000", SEEDS, PPO),
+    "64-edges": ("--structure edges --num-edges 64 --total-steps 5000000", (0, 1), SPARSE),
+    # without gradients: the dense network is trained by the evolution strategy, too
+    "evolution-17-colors": ("--num-colors 17 --total-steps 24900000", SEEDS, None),
+    "3-colors": (f"--num-colors 3 --total-steps 8000000 {LATENT}", (0,), EVOLVED),
+    "2-colors": (f"--num-colors 2 --total-steps 8000000 {LATENT}", (0,), EVOLVED),
+    "5-colors": (f"--num-colors 5 --total-steps 8000000 {LATENT}", (0,), EVOLVED),
+    "50-colors": ("--num-colors 50 --total-steps 3000000", (0,), PPO),
+    "8-colors": ("--num-colors 8 --total-steps 5000000", (0,), PPO),
     # what the choices of the preset were compared with
+    "17-colors-large-stdev": (
+        "--num-colors 17 --stdev 0.05 --learning-rate 0.02 --total-steps 5000000", (0,), PPO,
+    ),
     "17-colors-cmaes": (
         "--num-colors 17 --optimizer cmaes --learning-rate-schedule constant "
-        "--total-steps 3000000", (0,),
+        "--total-steps 5000000", (0,), PPO,
     ),
-    "17-colors-recolored": ("--num-colors 17 --num-mutations 1 --total-steps 5000000", (0,)),
-    "3-colors-held": ("--num-colors 3 --total-steps 8000000", (0,)),
+    "17-colors-recolored": ("--num-colors 17 --num-mutations 1 --total-steps 5000000", (0,), PPO),
+    "3-colors-held": (
+        "--num-colors 3 --stdev 0.03 --learning-rate 0.02 --total-steps 8000000", (0,), EVOLVED,
+    ),
 }  # fmt: skip
-
-EVOLUTION = "--preset clustered --num-colors 17 --total-steps 24900000"
-"""Without gradients: the dense network is trained by the evolution strategy, too."""
 
 
 class Planned(NamedTuple):
@@ -60,25 +57,28 @@ class Planned(NamedTuple):
 
 
 def planned_runs() -> list[Planned]:
-    """Return all runs, the most important first."""
-    runs = [
-        _planned(f"{name}-seed{seed}", f"--preset clustered {options} {_start(seed)}", seed)
-        for name, (options, seeds) in STARTED.items()
+    """Return all runs, the most important first, each after the one that it starts at."""
+    return [
+        _planned(f"{name}-seed{seed}", f"{options} {_start(start, seed)} --seed {seed}")
+        for name, (options, seeds, start) in RUNS.items()
         for seed in seeds
     ]
-    return runs + [_planned(f"evolution-17-colors-seed{s}", EVOLUTION, s) for s in SEEDS]
 
 
-def _start(seed: int) -> str:
-    """Return the options of a run that starts at the actor of PPO of the same seed."""
-    folder = f"benchmarks/results/sb3/halfcheetah-start-seed{seed}"
+def _start(start: str | None, seed: int) -> str:
+    """Return the options that let a run start at the policy of the same seed."""
+    if start is None:
+        return ""
+    if start == EVOLVED:
+        return f"--init-from runs/halfcheetah-{EVOLVED}-seed{seed}/dense"
+    folder = f"benchmarks/results/sb3/{start}-seed{seed}"
     files = f"--init-from {folder}/model.zip --init-vecnormalize {folder}/vecnormalize.pkl"
     return f"--output-bias {files}"
 
 
-def _planned(name: str, options: str, seed: int) -> Planned:
-    words = f"HalfCheetah-v5 {options} --seed {seed}"
-    return Planned(f"halfcheetah-{name}", ["train", *shlex.split(words)])
+def _planned(name: str, options: str) -> Planned:
+    words = shlex.split(f"HalfCheetah-v5 --preset clustered {options}")
+    return Planned(f"halfcheetah-{name}", ["train", *words])
 
 
 def main() -> int:

@@ -3,6 +3,8 @@
     python benchmarks/sb3_run.py halfcheetah-dense-seed0 halfcheetah
     python benchmarks/sb3_run.py halfcheetah-4-colors-seed0 halfcheetah \
         --structure '{"layer": "chromatic", "num_colors": 4, "learn_colors": true}'
+    python benchmarks/sb3_run.py halfcheetah-64-edges-seed0 halfcheetah-start \
+        --structure '{"layer": "masked"}' --prune-to 64 --total-steps 6000000
 
 A record under benchmarks/results/sb3/ holds the command, the commit, versions, the machine, the
 seed, steps, wall time, the curve, the trained model (Stable-Baselines3's own files) and its return
@@ -30,6 +32,7 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from structured_layers.files import write_json
+from structured_layers.integrations.sb3 import PruningScheduleCallback
 from structured_layers.integrations.sb3.sweep import deployed_size
 
 ALGORITHMS = {"ppo": PPO, "sac": SAC}
@@ -67,6 +70,7 @@ def main() -> int:
     parser.add_argument("--structure", type=json.loads, help="policy_kwargs' structure, as JSON")
     parser.add_argument("--net-arch", type=json.loads, help="hidden sizes, as JSON")
     parser.add_argument("--total-steps", type=int, help="instead of the task's own")
+    parser.add_argument("--prune-to", type=int, help="edges of a masked actor that are left")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--num-episodes", type=int, default=100, help="of the last evaluation")
     args = parser.parse_args()
@@ -77,8 +81,11 @@ def main() -> int:
         shlex.join(["python", "benchmarks/sb3_run.py", *sys.argv[1:]]), SB3_PACKAGES
     )
     model, curve = make_model(task, args.structure, args.net_arch, args.seed), Curve(task)
+    callbacks: list[BaseCallback] = [curve]
+    if args.prune_to is not None:
+        callbacks.append(pruning_to(args.prune_to, total_steps))
     began = time.perf_counter()
-    model.learn(total_steps, callback=curve)
+    model.learn(total_steps, callback=callbacks)
     record = {
         **start,
         "task": args.task,
@@ -109,6 +116,14 @@ def make_model(
     env = make_env(task, seed)
     cls = ALGORITHMS[task.algo]
     return cls(policy, env, policy_kwargs=policy_kwargs, seed=seed, device="cpu", **keywords)
+
+
+def pruning_to(num_edges: int, total_steps: int) -> PruningScheduleCallback:
+    """Return a callback that prunes in the second and third quarter of the training."""
+    quarter = total_steps // 4
+    return PruningScheduleCallback(
+        num_edges=num_edges, start=quarter, end=3 * quarter, frequency=quarter // 50
+    )
 
 
 def make_env(task: Task, seed: int) -> VecEnv:

@@ -101,15 +101,17 @@ def _clustered(asked: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings that train a dense network, cluster it, and train the few weights."""
     controller = asked.get("controller", "local-search")
     check_choice("the controller of --preset clustered", controller, STARTING)
-    is_started = "init_from" in asked or controller == "magnitude"
+    is_trained = (
+        "init_from" in asked
+    )  # by gradients, as a rule, which leave no room for large steps
     dense_steps = asked.get("total_steps", RunConfig.total_steps) * 2 // 3
     settings = {
         "controller": controller,
-        "dense_steps": 0 if is_started else dense_steps,
+        "dense_steps": 0 if is_trained or controller == "magnitude" else dense_steps,
         "popsize": 64,
         "center_evaluations": 4,
-        "stdev": 0.05,
-        "learning_rate": 0.02,
+        "stdev": 0.01 if is_trained else 0.05,
+        "learning_rate": 0.002 if is_trained else 0.02,
         "learning_rate_schedule": "linear",
     }
     if controller == "local-search":
