@@ -25,6 +25,8 @@ from typing import Any
 from better_search import GROUP as BETTER_SEARCH
 from better_search_tables import better_search_parts
 from controllers_tables import controllers_parts
+from es_enas_records import GROUP as ES_ENAS
+from es_enas_tables import es_enas_parts
 from layer_tables import digits_table, limits_table
 from markdown_tables import table
 from rollout_tables import goals_section
@@ -90,6 +92,7 @@ def outdated_files(root: Path) -> dict[Path, bytes]:
             read_measurement(results / "mask_convergence.json"),
         ),
         docs / "better_search.md": better_search_parts(read_records(results / BETTER_SEARCH)),
+        docs / "es_enas_results.md": es_enas_parts(results, read_records(results / ES_ENAS)),
         docs / "search_results.md": search_parts(
             read_records(results / GROUP), read_measurement(results / "ars_settings.json")
         ),
