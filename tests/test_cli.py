@@ -17,6 +17,7 @@ from structured_layers.algorithms.augmented_random_search import ARS_SETTINGS
 from structured_layers.integrations.cli import main
 from structured_layers.integrations.cli.session import StopRequest
 from structured_layers.integrations.cli.train import Train
+from structured_layers.integrations.evotorch import run as run_module
 from structured_layers.integrations.evotorch.run import Run
 
 DRIFT, TROUBLED, HOPELESS = (f"drift_envs:{n}-v0" for n in ("Drift", "Troubled", "Hopeless"))
@@ -549,16 +550,16 @@ def test_ctrl_c_in_the_middle_and_resume(capsys, tmp_path, monkeypatch):
 
 def test_the_second_ctrl_c_gives_the_generation_up(capsys, tmp_path, monkeypatch):
     output_of(capsys, "train", DRIFT, *TINY, "--out", "undisturbed")
-    row = Run._row
+    row = run_module.progress_row
 
-    def pressed_twice(run):
-        if run.generation == 2:
+    def pressed_twice(search, *arguments):
+        if search.step_count == 2:
             os.kill(os.getpid(), signal.SIGINT)
             os.kill(os.getpid(), signal.SIGINT)
-        return row(run)
+        return row(search, *arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Run, "_row", pressed_twice)
+        patch.setattr(run_module, "progress_row", pressed_twice)
         out = output_of(capsys, "train", DRIFT, *TINY, "--out", "run", code=130)
     assert "saved at generation 1" in out
     output_of(capsys, "resume", "run")

@@ -82,7 +82,7 @@ def test_nothing_is_held_in_another_thread():
 
 def test_the_second_press_while_the_checkpoint_is_written(tmp_path, monkeypatch, capfd):
     run = Run.create(tmp_path / "run", CONFIG)
-    press_before(monkeypatch, run, "_row", lambda: run.generation == 2)
+    press_before(monkeypatch, run_module, "progress_row", lambda: run.generation == 2)
     press_before(monkeypatch, run_module, "write_checkpoint", lambda: run.generation > 0)
     assert train_and_say(run, capfd) == saved(run) == 2
 
@@ -91,7 +91,7 @@ def test_presses_while_the_state_is_put_back(tmp_path, monkeypatch, capfd):
     """The first two give up the third generation, two more come while that is undone."""
     run = Run.create(tmp_path / "run", CONFIG)
     for _ in range(2):
-        press_before(monkeypatch, run, "_row", lambda: run.generation == 3)
+        press_before(monkeypatch, run_module, "progress_row", lambda: run.generation == 3)
     for owner in (run.problem, run.best):
         press_before(monkeypatch, owner, "load_state_dict")
     assert train_and_say(run, capfd) == saved(run) == 2
@@ -105,7 +105,7 @@ def test_presses_while_the_state_is_put_back(tmp_path, monkeypatch, capfd):
 def test_presses_in_a_program_of_ones_own(tmp_path, monkeypatch):
     """Without the command line's handler every press raises."""
     run = Run.create(tmp_path / "run", CONFIG)
-    press_before(monkeypatch, run, "_row", lambda: run.generation == 3)
+    press_before(monkeypatch, run_module, "progress_row", lambda: run.generation == 3)
     for owner in (run.problem, run.best):
         press_before(monkeypatch, owner, "load_state_dict")
     press_before(monkeypatch, run_module, "write_checkpoint", lambda: run.generation > 0)
@@ -127,7 +127,7 @@ def test_a_state_that_could_not_be_put_back_is_not_saved(tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(run, "_row", interrupted)
+        patch.setattr(run_module, "progress_row", interrupted)
         patch.setattr(run.problem, "load_state_dict", interrupted)
         with pytest.raises(KeyboardInterrupt):
             run.train()
