@@ -14,10 +14,9 @@ from torch import Tensor
 from structured_layers.errors import StructuredLayersError
 from structured_layers.interruptions import interrupts_held
 
-from .argument_checks import center_tensor, check_choice, check_integer, check_seed
+from .argument_checks import center_tensor, check_integer, check_seed
 from .baselines import Baseline
-from .covariance_adaptation import CovarianceAdaptation
-from .gradient_sensing import OPTIMIZERS, GradientSensing, SensingOptions
+from .gradient_sensing import SensingOptions
 from .perturbation import Perturbation
 from .search_checks import (
     CheckedBatch,
@@ -25,6 +24,7 @@ from .search_checks import (
     problem_records,
     restore_problem_records,
 )
+from .weight_optimizer import weight_optimizer
 
 
 class WeightSearch(SearchAlgorithm, SinglePopulationAlgorithmMixin):
@@ -52,7 +52,7 @@ class WeightSearch(SearchAlgorithm, SinglePopulationAlgorithmMixin):
         SearchAlgorithm.__init__(self, problem, **self._status_getters())
         self._generator = torch.Generator()
         self._generator.manual_seed(_drawn_seed(problem) if seed is None else int(seed))
-        self._weights = _weight_optimizer(center, popsize, self._generator, options)
+        self._weights = weight_optimizer(center, popsize, self._generator, options)
         self._popsize = popsize
         # an estimator that compares with the centre evaluates it at least once
         self._num_center_evaluations = max(num_center_evaluations, int(self._weights.needs_center))
@@ -274,22 +274,6 @@ class WeightSearch(SearchAlgorithm, SinglePopulationAlgorithmMixin):
             self._baseline.load_state_dict(state["baseline"])
         if "problem" in state:
             self.problem.load_state_dict(state["problem"])
-
-
-def _weight_optimizer(
-    center: Tensor, popsize: int, generator: torch.Generator, options: SensingOptions
-) -> GradientSensing | CovarianceAdaptation:
-    check_choice("optimizer", options.get("optimizer", "adam"), (*OPTIMIZERS, "cmaes"))
-    if options.get("optimizer") != "cmaes":
-        return GradientSensing(center, popsize, generator, **options)
-    unused = sorted(options.keys() - {"optimizer", "stdev_init"})
-    if unused:
-        raise StructuredLayersError(
-            f"with optimizer='cmaes' there is no {', '.join(unused)}; only stdev_init is set"
-        )
-    return CovarianceAdaptation(
-        center, popsize, generator, stdev_init=options.get("stdev_init", 0.1)
-    )
 
 
 def _drawn_seed(problem: Problem) -> int:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import copy
-import os
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from glob import escape
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -27,7 +24,14 @@ from .initial_policy import begin_as_configured
 from .pareto_file import write_pareto
 from .progress import ProgressFile
 from .run_config import RunConfig
-from .run_files import config_digest, locked, read_run_config, write_run_config, writing
+from .run_files import (
+    config_digest,
+    locked,
+    new_folder,
+    read_run_config,
+    write_run_config,
+    writing,
+)
 from .run_parts import Parts, build
 from .run_variants import DEFAULT_TOP
 from .transfer import hold_structures, read_structures
@@ -40,12 +44,9 @@ class Run:
     """A run's folder: ``config.json``, ``progress.csv``, ``checkpoint/``, ``policy/``, ``report/``.
 
     With a search for structures ``history/`` holds snapshots of them; where these have a cost,
-    ``pareto.csv`` is the front of return and cost.
-
-    With a dense phase the folder ``dense/`` is the whole run of that phase.
+    ``pareto.csv`` is the front of return and cost; ``dense/`` is the run of a dense phase.
 
     Make one with :meth:`create` or :meth:`resume`, then :meth:`train`.
-
     The policy in ``policy/`` is the centre of the generation with the best ``return_center`` so
     far, or what the controller's objective makes of it: never a single lucky candidate, but still
     the best of many; evaluate it again.
@@ -86,19 +87,10 @@ class Run:
         if config.init_topologies is not None:
             known = read_structures(config.init_topologies, config.top or DEFAULT_TOP)
             hold_structures(known, Parts(run.spec, run.problem, run.search))
-        for leftover in folder.parent.glob(f".{escape(folder.name)}.*.tmp"):  # of a killed creation
-            shutil.rmtree(leftover, ignore_errors=True)
-        temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-        try:
-            temporary.mkdir(parents=True)
+        with new_folder(folder) as temporary:
             write_run_config(temporary, config)
             ProgressFile(temporary / "progress.csv")
             write_checkpoint(temporary / "checkpoint", run._saved_state(temporary), number=0)
-            temporary.rename(folder)
-        except OSError as error:
-            raise StructuredLayersError(f"{folder} cannot be written: {error}") from error
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
         return run
 
     @classmethod
@@ -177,8 +169,8 @@ class Run:
             raise StructuredLayersError(
                 f"checkpoint_every must be at least 1, got {checkpoint_every}"
             )
+        how = (checkpoint_every, on_generation, should_stop)
         with self._exclusive():
-            how = (checkpoint_every, on_generation, should_stop)
             if train_dense_phase(self, self._workers, *how):
                 self._train(*how)
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import errno
+import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
+from glob import escape
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -81,6 +84,26 @@ def config_digest(config: RunConfig) -> str:
     settings = config.to_json()
     unset = {name for name, default in _LATER.items() if settings[name] == default}
     return json_digest({name: value for name, value in settings.items() if name not in unset})
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """Give a folder beside this one to write into, which takes its name once all is written.
+
+    Raises:
+        StructuredLayersError: it cannot be written; nothing is left behind.
+    """
+    for leftover in folder.parent.glob(f".{escape(folder.name)}.*.tmp"):  # of a killed creation
+        shutil.rmtree(leftover, ignore_errors=True)
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        temporary.rename(folder)
+    except OSError as error:
+        raise StructuredLayersError(f"{folder} cannot be written: {error}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 @contextmanager
