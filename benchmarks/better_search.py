@@ -21,12 +21,11 @@ from machine import RESULTS, ROOT
 GROUP = "better_search"  # folder of these records under benchmarks/results/
 SEEDS = (0, 1, 2)
 
-# By the name of the record: options of train, the seeds, and what the run starts at.
 PPO, SPARSE, EVOLVED = "halfcheetah-start", "halfcheetah-64-edges", "evolution-17-colors"
 LATENT = "--controller latent --stdev 0.03 --learning-rate 0.02"
 RUNS: dict[str, tuple[str, tuple[int, ...], str | None]] = {
-    "17-colors": ("--num-colors 17 --total-steps 5000000", SEEDS, PPO),
-    "64-edges": ("--structure edges --num-edges 64 --total-steps 5000000", (0, 1), SPARSE),
+    "17-colors": ("--num-colors 17 --total-steps 10000000", SEEDS, PPO),
+    "64-edges": ("--structure edges --num-edges 64 --total-steps 10000000", (0, 1), SPARSE),
     # without gradients: the dense network is trained by the evolution strategy, too
     "evolution-17-colors": ("--num-colors 17 --total-steps 24900000", SEEDS, None),
     "3-colors": (f"--num-colors 3 --total-steps 8000000 {LATENT}", (0,), EVOLVED),
@@ -34,15 +33,19 @@ RUNS: dict[str, tuple[str, tuple[int, ...], str | None]] = {
     "5-colors": (f"--num-colors 5 --total-steps 8000000 {LATENT}", (0,), EVOLVED),
     "50-colors": ("--num-colors 50 --total-steps 3000000", (0,), PPO),
     "8-colors": ("--num-colors 8 --total-steps 5000000", (0,), PPO),
-    # what the choices of the preset were compared with
-    "17-colors-large-stdev": (
-        "--num-colors 17 --stdev 0.05 --learning-rate 0.02 --total-steps 5000000", (0,), PPO,
+}
+"""By the name of the record: options of train, the seeds, and what the run starts at."""
+
+# What the choices of the preset were compared with.
+COMPARED: dict[str, tuple[str, tuple[int, ...], str | None]] = {
+    "17-colors-small-stdev": (
+        "--num-colors 17 --stdev 0.01 --learning-rate 0.002 --total-steps 5000000", (0,), PPO,
     ),
     "17-colors-cmaes": (
         "--num-colors 17 --optimizer cmaes --learning-rate-schedule constant "
         "--total-steps 5000000", (0,), PPO,
     ),
-    "17-colors-recolored": ("--num-colors 17 --num-mutations 1 --total-steps 5000000", (0,), PPO),
+    "17-colors-recolored": ("--num-colors 17 --num-mutations 1 --total-steps 10000000", (0,), PPO),
     "3-colors-held": (
         "--num-colors 3 --stdev 0.03 --learning-rate 0.02 --total-steps 8000000", (0,), EVOLVED,
     ),
@@ -60,7 +63,7 @@ def planned_runs() -> list[Planned]:
     """Return all runs, the most important first, each after the one that it starts at."""
     return [
         _planned(f"{name}-seed{seed}", f"{options} {_start(start, seed)} --seed {seed}")
-        for name, (options, seeds, start) in RUNS.items()
+        for name, (options, seeds, start) in (RUNS | COMPARED).items()
         for seed in seeds
     ]
 

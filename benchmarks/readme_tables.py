@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from better_search import GROUP as BETTER_SEARCH
-from better_search_tables import better_search_parts
+from better_search_tables import better_search_parts, reached_table
 from controllers_tables import controllers_parts
 from es_enas_records import GROUP as ES_ENAS
 from es_enas_tables import es_enas_parts
@@ -80,7 +80,11 @@ def outdated_files(root: Path) -> dict[Path, bytes]:
     )
     scaling = scaling_table(read_measurement(results / "scaling.json"))
     wanted: dict[Path, Parts] = {
-        root / "README.md": {"": summary, **readme_parts(results)},
+        root / "README.md": {
+            "": summary,
+            "search": reached_table(read_records(results / BETTER_SEARCH)),
+            **readme_parts(results),
+        },
         docs / "results.md": {"": [*summary, *details(records, speed, imports)]},
         docs / "how_small.md": how_small_parts(results),
         docs / "layers" / "learned.md": {"": digits},

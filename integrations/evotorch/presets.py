@@ -109,9 +109,9 @@ def _clustered(asked: Mapping[str, Any]) -> dict[str, Any]:
         "controller": controller,
         "dense_steps": 0 if is_trained or controller == "magnitude" else dense_steps,
         "popsize": 64,
-        "center_evaluations": 4,
-        "stdev": 0.01 if is_trained else 0.05,
-        "learning_rate": 0.002 if is_trained else 0.02,
+        "center_evaluations": 8 if is_trained else 4,
+        "stdev": 0.02 if is_trained else 0.05,
+        "learning_rate": 0.005 if is_trained else 0.02,
         "learning_rate_schedule": "linear",
     }
     if controller == "local-search":
