@@ -30,7 +30,7 @@ from structured_layers.plots.figure import color, new_figure, save_figure
 GROUP = "es_enas"  # folder of these records under benchmarks/results/
 ASSETS = ROOT / "docs" / "assets"
 CONTROLLERS = ("regularized-evolution", "policy-gradient", "random", "fixed")
-LONG, SHORT = 30_000_000, 6_000_000
+LONG, MIDDLE, SHORT = 30_000_000, 12_000_000, 4_000_000
 WINDOW = 20  # generations of a moving mean
 
 # By the name of the record: environment, options of train, steps.
@@ -41,11 +41,11 @@ RUNS: dict[str, tuple[str, str, int]] = {
         )
         for controller in CONTROLLERS
     },
-    "halfcheetah-64-edges": ("HalfCheetah-v5", "--structure edges --num-edges 64", LONG),
+    "halfcheetah-64-edges": ("HalfCheetah-v5", "--structure edges --num-edges 64", MIDDLE),
     "halfcheetah-64-edges-activations": (
-        "HalfCheetah-v5", "--structure edges --num-edges 64 --unit-activations all", LONG,
+        "HalfCheetah-v5", "--structure edges --num-edges 64 --unit-activations all", MIDDLE,
     ),
-    "hopper-11-colors": ("Hopper-v5", "--num-colors 11", 15_000_000),
+    "hopper-11-colors": ("Hopper-v5", "--num-colors 11", MIDDLE),
     # depth and colours
     "halfcheetah-l-17-colors": ("HalfCheetah-v5", "--hidden 0 --num-colors 17", SHORT),
     "halfcheetah-l-50-colors": ("HalfCheetah-v5", "--hidden 0 --num-colors 50", SHORT),
@@ -58,7 +58,7 @@ RUNS: dict[str, tuple[str, str, int]] = {
         "--num-colors 17 --controller policy-gradient --controller-algorithm reinforce "
         "--phase-length 10 --estimator forward --center-structures sampled --popsize 50 "
         "--center-evaluations 5",
-        10_000_000,
+        6_000_000,
     ),
 }  # fmt: skip
 
