@@ -42,8 +42,7 @@ COMPARED: dict[str, tuple[str, tuple[int, ...], str | None]] = {
         "--num-colors 17 --stdev 0.01 --learning-rate 0.002 --total-steps 5000000", (0,), PPO,
     ),
     "17-colors-cmaes": (
-        "--num-colors 17 --optimizer cmaes --learning-rate-schedule constant "
-        "--total-steps 5000000", (0,), PPO,
+        "--num-colors 17 --optimizer cmaes --total-steps 5000000", (0,), PPO,
     ),
     "17-colors-recolored": ("--num-colors 17 --num-mutations 1 --total-steps 10000000", (0,), PPO),
     "3-colors-held": (

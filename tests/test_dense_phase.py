@@ -136,9 +136,18 @@ def test_the_dense_run_of_other_settings_is_refused(undisturbed, tmp_path):
         Run.resume(folder).train()
 
 
+def test_a_search_for_masks_starts_with_all_edges_of_the_dense_network(tmp_path):
+    run = Run.create(tmp_path / "run", config(structure="edge-mask", num_mutations=0))
+    run.train()
+    dense, searched = rows_of(tmp_path / "run" / "dense"), rows_of(tmp_path / "run")
+    assert {row["num_weights"] for row in (*dense, *searched)} == {"15"}
+
+
 @pytest.mark.parametrize("optimizer", ["cmaes", "clipup"])
 def test_both_phases_take_the_optimizer(optimizer, tmp_path):
-    settings = {"optimizer": optimizer, "learning_rate_schedule": "constant"}
+    settings = {
+        "optimizer": optimizer, "learning_rate_schedule": "constant", "num_mutations": 0
+    }  # fmt: skip
     run = Run.create(tmp_path / "run", config(**settings))
     run.train()
     assert run.finished
@@ -156,3 +165,10 @@ def test_the_preset_has_no_dense_phase_where_a_policy_is_given():
     assert settings["dense_steps"] > 0
     settings = preset_settings("clustered", DRIFT, {"init_from": "somewhere"})
     assert settings["dense_steps"] == 0
+
+
+def test_the_preset_leaves_out_the_step_size_that_cma_es_has_not(tmp_path):
+    command = ["train", DRIFT, "--preset", "clustered", "--hidden", "3", "--popsize", "4"]
+    options = ["--optimizer", "cmaes", "--total-steps", "900", "--out", str(tmp_path / "run")]
+    assert main([*command, *options]) == 0
+    assert rows_of(tmp_path / "run")

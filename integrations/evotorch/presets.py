@@ -101,9 +101,10 @@ def _clustered(asked: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings that train a dense network, cluster it, and train the few weights."""
     controller = asked.get("controller", "local-search")
     check_choice("the controller of --preset clustered", controller, STARTING)
-    is_trained = (
-        "init_from" in asked
-    )  # by gradients, as a rule, which leave no room for large steps
+    structure = asked.get("structure", RunConfig.structure)
+    check_choice("the structure of --preset clustered", structure, ("chromatic", "edges"))
+    # by gradients, as a rule, which leave no room for large steps
+    is_trained = "init_from" in asked
     dense_steps = asked.get("total_steps", RunConfig.total_steps) * 2 // 3
     settings = {
         "controller": controller,
@@ -116,6 +117,8 @@ def _clustered(asked: Mapping[str, Any]) -> dict[str, Any]:
     }
     if controller == "local-search":
         settings["num_mutations"] = 0
+    if asked.get("optimizer") == "cmaes":  # which has no step size
+        del settings["learning_rate"], settings["learning_rate_schedule"]
     return {**settings, **asked}
 
 
