@@ -37,6 +37,7 @@ GROUP = RESULTS / "masked_es"
 PICTURE = ROOT / "docs" / "assets" / "masked_es.png"
 NUM_EPISODES = 100
 CHECKPOINT_EVERY = 20
+POPSIZE = 40
 
 
 class Planned(NamedTuple):
@@ -125,7 +126,7 @@ def _search(
         schedules = {"density": run.density, "density_schedule": falling}
     center = parameters_to_vector(network.parameters()).detach()
     search = MaskedES(
-        problem, popsize=100, center_init=center, num_center_evaluations=4, seed=seed,
+        problem, popsize=POPSIZE, center_init=center, num_center_evaluations=2, seed=seed,
         stdev_init=0.05, center_learning_rate=0.02, **schedules,
     )  # fmt: skip
     return problem, search

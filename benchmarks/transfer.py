@@ -25,6 +25,7 @@ from structured_layers.plots.figure import color, new_figure, save_figure
 
 GROUP = "transfer"
 SOURCE_ENV, TARGET_ENV, TOP = "HalfCheetah-v5", "Walker2d-v5", 5
+SIZES = ("--popsize", "40", "--center-evaluations", "2", "--learning-rate", "0.02")
 KINDS = {
     "transferred": "the 5 best colourings of HalfCheetah",
     "random": "5 random colourings",
@@ -42,7 +43,7 @@ class Planned(NamedTuple):
 def planned_runs(steps: int, seeds: int, actors: int) -> list[Planned]:
     """Return the source and the runs that are compared, in their order."""
     runs = []
-    shared = ["--structure", "chromatic", "--total-steps", str(steps)]
+    shared = ["--structure", "chromatic", "--total-steps", str(steps), *SIZES]
     shared += ["--num-actors", str(actors)] if actors else []
     for seed in range(seeds):
         source = f"source-seed{seed}"
