@@ -31,6 +31,7 @@ GROUP = "es_enas"  # folder of these records under benchmarks/results/
 ASSETS = ROOT / "docs" / "assets"
 CONTROLLERS = ("regularized-evolution", "policy-gradient", "random", "fixed")
 LONG, MIDDLE, SHORT = 30_000_000, 12_000_000, 4_000_000
+SMALL = "--popsize 40 --center-evaluations 4 --learning-rate 0.02"  # generations of shorter runs
 WINDOW = 20  # generations of a moving mean
 
 # By the name of the record: environment, options of train, steps.
@@ -75,11 +76,17 @@ def planned_runs(seeds: int = 1) -> list[Planned]:
     return [
         Planned(
             f"{name}-seed{seed}",
-            shlex.split(f"train {env} {options} --total-steps {steps} --seed {seed}"),
+            shlex.split(
+                f"train {env} {_sized(options, steps)} --total-steps {steps} --seed {seed}"
+            ),
         )
         for seed in range(seeds)
         for name, (env, options, steps) in RUNS.items()
     ]
+
+
+def _sized(options: str, steps: int) -> str:
+    return options if steps == LONG or "--popsize" in options else f"{options} {SMALL}"
 
 
 def main() -> int:
