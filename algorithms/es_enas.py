@@ -13,11 +13,12 @@ from structured_layers.errors import StructuredLayersError
 
 from .argument_checks import Center, center_tensor, check_choice, check_integer
 from .baselines import Baseline, StructureBaseline
-from .controllers import Controller
+from .controllers import Controller, LocalSearch
 from .gradient_sensing import SensingOptions
 from .objectives import Objective
 from .pareto import ParetoArchive, checked_values
 from .phases import Phase
+from .saved_states import name_of
 from .search_checks import check_problem
 from .weight_search import WeightSearch
 
@@ -103,6 +104,8 @@ class ESENAS(WeightSearch):
         )
         self._set_objective(objective, num_observed, phase_length)
         self._set_structures(num_elites, paired_structures, center_structures)
+        if isinstance(controller, LocalSearch):
+            _check_pairs_stay(num_observed, phase_length, num_elites, paired_structures)
         self.archive = archive
 
     def _set_objective(
@@ -152,6 +155,7 @@ class ESENAS(WeightSearch):
         if self._paired:
             decisions = decisions.repeat_interleave(2, dim=0)
         self.controller.space.check(decisions)
+        decisions = decisions.long()
         if self._num_elites:
             decisions = decisions.clone()
             decisions[: self._num_elites] = self.controller.best()
@@ -182,7 +186,8 @@ class ESENAS(WeightSearch):
         if decisions is None:
             return
         if self.archive is not None:
-            self.archive.observe(decisions, fitnesses, self._steps_count + 1)
+            own = self._kept(self._population)  # the fitness of a failed candidate is not its own
+            self.archive.observe(decisions[own], fitnesses[own], self._steps_count + 1)
         if self.phase is not None:
             judged = self.phase.observe(decisions, fitnesses)
             if judged is None:
@@ -198,9 +203,11 @@ class ESENAS(WeightSearch):
         self.controller.observe(decisions, fitnesses)
 
     def _kind(self) -> dict[str, Any]:
-        kind = {**super()._kind(), "controller": type(self.controller).__name__}
-        if self.phase is not None:
-            kind["phase_length"] = self.phase.length
+        kind = {**super()._kind(), **self.controller.kind()}
+        if self.objective is not None:
+            kind["objective"] = name_of(self.objective)
+        if self.phase is not None:  # it holds a generation
+            kind |= {"phase_length": self.phase.length, "popsize": self._popsize}
         if self.archive is not None:
             kind["archive"] = self.archive.name
         return kind
@@ -216,9 +223,8 @@ class ESENAS(WeightSearch):
         parts = {"phase": self.phase, "archive": self.archive, "objective": self.objective}
         return [(name, part) for name, part in parts.items() if hasattr(part, "state_dict")]
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from what :meth:`state_dict` returned."""
-        super().load_state_dict(state)
+    def _take_up(self, state: Mapping[str, Any]) -> None:
+        super()._take_up(state)
         self.controller.load_state_dict(state["controller"])
         for name, part in self._stateful():
             part.load_state_dict(state[name])
@@ -234,13 +240,32 @@ def _baseline(baseline: str | Baseline | None, controller: Controller) -> Baseli
     return baseline
 
 
+def _check_pairs_stay(
+    num_observed: int | None, phase_length: int | None, num_elites: int, paired: bool
+) -> None:
+    """Raise if a local search would not observe its own pairs: they tell it the noise."""
+    given = {"num_observed": num_observed, "phase_length": phase_length}
+    given |= {"num_elites": num_elites or None, "paired_structures": paired or None}
+    for name, value in given.items():
+        if value is not None:
+            raise StructuredLayersError(
+                f"{name} changes what LocalSearch compares: it proposes pairs of one structure, "
+                f"its incumbent among them, in every generation; leave {name} out or take another "
+                f"controller, got {value!r}"
+            )
+
+
 def _num_weights(problem: Problem, controller: Controller) -> int:
-    space = getattr(problem, "search_space", None)
-    expected = controller.space.num_decisions
-    if space is not None and space.num_decisions != expected:
+    if not isinstance(controller, Controller):
         raise StructuredLayersError(
-            f"the problem's search space has {space.num_decisions} decisions, the controller's "
-            f"{expected}; make the controller with the problem's search_space"
+            f"controller must be a Controller such as RandomSearch(space), got {controller!r}"
+        )
+    space, own = getattr(problem, "search_space", None), controller.space
+    expected = own.num_decisions
+    if space is not None and space.fingerprint != own.fingerprint:
+        raise StructuredLayersError(
+            f"the problem's search space is {space.fingerprint}, the controller's "
+            f"{own.fingerprint}; make the controller with the problem's search_space"
         )
     num_weights = int(problem.solution_length) - expected
     if num_weights < 1:

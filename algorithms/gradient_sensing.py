@@ -136,7 +136,8 @@ class GradientSensing:
 
     def kind(self) -> dict[str, Any]:
         """Return what a state of this object depends on."""
-        return {"optimizer": self._optimizer_name, "slope": self._slope is not None}
+        slope, estimator = self._slope is not None, self._estimator.name
+        return {"optimizer": self._optimizer_name, "slope": slope, "estimator": estimator}
 
     def move_to(self, center: Tensor) -> None:
         """Begin at other weights (d,)."""

@@ -98,7 +98,12 @@ class MagnitudePruning(WeightSearch):
         return int(self._mask.sum())
 
     def prune(self, num_kept: int) -> None:
-        """Keep the edges of the largest absolute weights among those that are left."""
+        """Keep the edges of the largest absolute weights among those that are left.
+
+        Raises:
+            StructuredLayersError: fewer than one edge, or more than are left.
+        """
+        check_integer("num_kept", num_kept, 1, self.num_kept, ", the edges that are left")
         magnitudes = self._weights.center[self._edges].abs()
         left = torch.where(self._mask.bool(), magnitudes, -1.0).topk(num_kept).indices
         self._mask = torch.zeros_like(self._mask).scatter(0, left, 1)
@@ -128,9 +133,8 @@ class MagnitudePruning(WeightSearch):
         """Return everything that later generations depend on, the edges that are left included."""
         return {**super().state_dict(), "mask": self._mask.clone()}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from what :meth:`state_dict` returned."""
-        super().load_state_dict(state)
+    def _take_up(self, state: Mapping[str, Any]) -> None:
+        super()._take_up(state)
         self._mask = state["mask"].clone()
 
 

@@ -7,8 +7,9 @@ observes (n,), higher being better. The weights always follow the return.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,7 +18,7 @@ from structured_layers.errors import StructuredLayersError
 
 from .deployed_costs import EdgeCount
 from .pareto import Cost, checked_values
-from .search_spaces import SearchSpace
+from .search_spaces import ProductSpace, SearchSpace
 
 FAR_BELOW = 1e12
 """Less than the negative of this is no return."""
@@ -66,6 +67,12 @@ class TargetEdges:
                 f"{type(space).__name__} have {self._count.constant}; take an EdgeMask"
             )
         check_target(target, exponents, shift)
+        most = most_edges(space)
+        if target > most - (exponents[0] == 0):  # below which the objective is the return
+            raise StructuredLayersError(
+                f"target_edges must be less than all {most} edges that there are, or every "
+                f"structure keeps within it, got {target}"
+            )
         self.target, self.exponents, self.shift = target, exponents, shift
 
     def __call__(self, decisions: Tensor, returns: Tensor) -> Tensor:
@@ -75,6 +82,14 @@ class TargetEdges:
         below, above = self.exponents
         exponent = torch.where(ratio > 1, above, below).double()
         return (returns.double() + self.shift) * ratio**exponent
+
+
+def most_edges(space: SearchSpace) -> int:
+    """Return how many edges the structure of a space has that has most of them."""
+    factors = space.factors if isinstance(space, ProductSpace) else (space,)
+    counts = [EdgeCount(factor).constant for factor in factors]
+    pairs = zip(factors, counts, strict=True)
+    return sum(factor.num_edges if count is None else count for factor, count in pairs)
 
 
 def check_target(target: int, exponents: tuple[float, ...], shift: float) -> None:
@@ -94,6 +109,10 @@ def check_target(target: int, exponents: tuple[float, ...], shift: float) -> Non
         raise StructuredLayersError(
             f"target_exponents must not reward edges beyond the target: the one above it is at "
             f"most 0 and not greater than the one below, got {below} below and {above} above"
+        )
+    if below == above == 0:
+        raise StructuredLayersError(
+            "target_exponents 0 0 leave the return as it is; take a negative one above the target"
         )
     if not math.isfinite(shift):
         raise StructuredLayersError(f"objective_shift must be finite, got {shift}")
@@ -125,13 +144,13 @@ class Penalty:
         return returns.double() - self.weight * costs
 
 
-@dataclass(frozen=True)
 class Limit:
-    """f where the cost keeps within a limit; what does not, comes after all that does.
+    """f where the cost keeps within a limit; what does not, comes after all that did so far.
 
-    A structure beyond the limit gets the lowest return of its generation less the share by which it
-    exceeds the limit, times the spread of the generation: among those the cheaper one is better,
-    whatever it returns.
+    A structure beyond the limit gets the lowest return that was ever seen less the share by which
+    it exceeds the limit, times the spread of all returns that were seen: within a generation the
+    cheaper one is better, whatever it returns. Returns that fall later lower what is given from
+    then on, not what was given before.
 
     Args:
         cost: of structures.
@@ -141,26 +160,37 @@ class Limit:
         Deb, An efficient constraint handling method for genetic algorithms, 2000.
     """
 
-    cost: Cost
-    at_most: float
-
-    def __post_init__(self) -> None:
-        """Check the limit."""
-        if not 0 < self.at_most < math.inf:
+    def __init__(self, cost: Cost, at_most: float) -> None:
+        """Check the limit; no return was seen yet."""
+        if not 0 < at_most < math.inf:
             raise StructuredLayersError(
-                f"the limit of a cost must be a positive, finite number, got {self.at_most}"
+                f"the limit of a cost must be a positive, finite number, got {at_most}"
             )
+        self.cost, self.at_most = cost, at_most
+        self._lowest, self._highest = math.inf, -math.inf  # of all returns
 
     def __call__(self, decisions: Tensor, returns: Tensor) -> Tensor:
         """Return the objective of each structure: (n,)."""
-        returns = returns.double()
-        costs = checked_values("a cost", self.cost(decisions), len(decisions))
-        excess = (costs / self.at_most - 1).clamp(min=0)
-        spread = (returns.max() - returns.min()).clamp(min=1.0)
-        return torch.where(excess > 0, returns.min() - excess * spread, returns)
+        returns, excess = returns.double(), self._excess(decisions)
+        self._lowest = min(self._lowest, float(returns.min()))
+        self._highest = max(self._highest, float(returns.max()))
+        spread = max(self._highest - self._lowest, 1.0)
+        return torch.where(excess > 0, self._lowest - excess * spread, returns)
 
     def alone(self, decisions: Tensor, returns: Tensor) -> Tensor:
-        """Return the objective (n,) of structures that are compared with later ones."""
-        costs = checked_values("a cost", self.cost(decisions), len(decisions))
-        excess = (costs / self.at_most - 1).clamp(min=0)
+        """Return the objective (n,) of structures that are compared with earlier and later ones."""
+        excess = self._excess(decisions)
         return torch.where(excess > 0, -FAR_BELOW * (1 + excess), returns.double())
+
+    def _excess(self, decisions: Tensor) -> Tensor:
+        """Return the share by which each structure exceeds the limit: (n,), 0 within it."""
+        costs = checked_values("a cost", self.cost(decisions), len(decisions))
+        return (costs / self.at_most - 1).clamp(min=0)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what later objectives depend on: the lowest and the highest return so far."""
+        return {"returns": torch.tensor([self._lowest, self._highest], dtype=torch.float64)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from what :meth:`state_dict` returned."""
+        self._lowest, self._highest = state["returns"].tolist()

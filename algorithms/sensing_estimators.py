@@ -12,6 +12,7 @@ from torch import Tensor
 from structured_layers.errors import StructuredLayersError
 
 from .gradient_estimators import antithetic, forward_difference, vanilla
+from .saved_states import name_of
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,11 @@ class Estimator:
     mirrored: bool = True
     needs_center: bool = False
     takes_blocks: bool = False
+
+    @property
+    def name(self) -> str:
+        """The name of the function."""
+        return name_of(self.function)
 
     def __call__(
         self,

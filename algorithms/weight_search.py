@@ -18,6 +18,7 @@ from .argument_checks import center_tensor, check_integer, check_seed
 from .baselines import Baseline
 from .gradient_sensing import SensingOptions
 from .perturbation import Perturbation
+from .saved_states import check_kind, take_up_whole
 from .search_checks import (
     CheckedBatch,
     check_fitnesses,
@@ -258,15 +259,15 @@ class WeightSearch(SearchAlgorithm, SinglePopulationAlgorithmMixin):
         """Continue from what :meth:`state_dict` returned.
 
         Raises:
-            StructuredLayersError: it is the state of another kind of search; nothing has changed.
+            StructuredLayersError: it is the state of another kind of search, or not a whole one;
+                nothing has changed.
         """
-        kind, given = self._kind(), state.get("search")
-        if given != kind:
-            raise StructuredLayersError(
-                f"this search is {kind}, the state is of {given}; make the search with the "
-                f"settings of the one that was saved"
-            )
+        check_kind("search", self._kind(), state.get("search"))
+        take_up_whole("search", self._take_up, self.state_dict(), state)
         self.clear_status()  # it keeps what was asked for before
+
+    def _take_up(self, state: Mapping[str, Any]) -> None:
+        """Take up a state of this kind of search."""
         self._weights.load_state_dict(state)
         self._steps_count = int(state["step_count"])
         self._generator.set_state(state["generator"])

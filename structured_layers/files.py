@@ -140,12 +140,22 @@ def write_tensors(
     ``belongs_to``, the digest of the file that describes the tensors.
     """
     plain = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
-    digest = hashlib.sha256(save(plain)).hexdigest()
+    content = save(plain)
+    digest = hashlib.sha256(content).hexdigest()
     metadata = {"sha256": digest}
     if belongs_to is not None:
         metadata["belongs_to"] = belongs_to
-    write_bytes(path, save(plain, metadata=metadata))
+    write_bytes(path, _with_metadata(content, metadata))
     return digest
+
+
+def _with_metadata(content: bytes, metadata: dict[str, str]) -> bytes:
+    """Return a safetensors file with metadata in their order, which ``save`` would shuffle."""
+    start = 8 + int.from_bytes(content[:8], "little")
+    header = {"__metadata__": metadata, **json.loads(content[8:start])}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the numbers behind are aligned
+    return len(text).to_bytes(8, "little") + text + content[start:]
 
 
 def num_bytes(tensors: Mapping[str, Tensor]) -> int:

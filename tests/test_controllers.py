@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from equal_states import same_state
 from torch import Tensor
 
 from structured_layers import StructuredLayersError
@@ -116,7 +117,7 @@ def test_a_state_is_a_snapshot(make: Callable[..., Controller]) -> None:
     before = copy.deepcopy(state)
     expected = [*train(controller, 4), controller.best()]
     controller.observe(controller.propose(8), torch.arange(8.0))
-    torch.testing.assert_close(state, before, rtol=0, atol=0)
+    assert same_state(state, before)
     for _ in range(2):
         controller.load_state_dict(state)
         assert torch.equal(controller.best(), best)
@@ -165,15 +166,15 @@ def test_bad_observations(
     [
         (
             partial(RegularizedEvolution, population_size=1),
-            "population_size must be at least 2, got 1",
+            "population_size must be an integer of at least 2, got 1",
         ),
         (
             partial(RegularizedEvolution, population_size=5, tournament_size=6),
-            "tournament_size must be between 1 and population_size=5, got 6",
+            "tournament_size must be an integer from 1 to 5, population_size, got 6",
         ),
-        (partial(RegularizedEvolution, tournament_size=0), "population_size=100, got 0"),
+        (partial(RegularizedEvolution, tournament_size=0), "from 1 to 100, population_size, got 0"),
         (partial(RegularizedEvolution, num_mutations=0), "num_mutations must be an integer of at"),
-        (partial(FixedPopulation, population_size=0), "population_size must be at least 1, got 0"),
+        (partial(FixedPopulation, population_size=0), "population_size must be an integer of at"),
         (partial(FixedPopulation, decay=1.0), r"decay must be in \[0, 1\), got 1.0"),
         (partial(FixedPopulation, decay=-0.1), r"decay must be in \[0, 1\), got -0.1"),
     ],

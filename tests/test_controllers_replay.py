@@ -73,8 +73,8 @@ def test_the_other_controller_learns_from_everything() -> None:
 def test_bad_arguments() -> None:
     inner = RandomSearch(SPACE, seed=0)
     for arguments, message in (
-        ({"size": 0}, "replay_size must be at least 1, got 0"),
-        ({"share": 1.0}, r"replay_share must be in \[0, 1\), got 1.0"),
+        ({"size": 0}, "^size must be an integer of at least 1, got 0"),
+        ({"share": 1.0}, r"^share must be in \[0, 1\), got 1.0"),
         ({"decay": 1.5}, r"decay must be in \[0, 1\), got 1.5"),
     ):
         with pytest.raises(StructuredLayersError, match=message):

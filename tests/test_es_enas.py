@@ -15,6 +15,7 @@ from structured_layers.algorithms import (
     ESENAS,
     Coloring,
     Controller,
+    EdgeMask,
     EdgeSubset,
     FixedPopulation,
     RandomSearch,
@@ -229,8 +230,10 @@ def test_bad_arguments(arguments: dict, message: str) -> None:
         (
             Toy(),
             Coloring(5, 4),
-            "search space has 12 decisions, the controller's 5; make the controller with",
+            r"is Coloring of 12 decisions \(.*\), the controller's Coloring of 5 .*; make the",
         ),
+        (Toy(), Coloring(12, 9), "search space is Coloring of 12 .* controller's Coloring of 12"),
+        (Toy(), EdgeMask(12), "search space is Coloring of 12 .* controller's EdgeMask of 12"),
         (Toy(space=None), Coloring(3, 2), "length 3 leave no weights beside .* 3 decisions"),
         (Toy(space=None), SPACE, "give the PolicyProblem a search_space"),
     ],
@@ -238,6 +241,11 @@ def test_bad_arguments(arguments: dict, message: str) -> None:
 def test_a_controller_of_another_space(problem: Problem, space: SearchSpace, message: str) -> None:
     with pytest.raises(StructuredLayersError, match=message):
         ESENAS(problem, Recorder(space))
+
+
+def test_no_controller() -> None:
+    with pytest.raises(StructuredLayersError, match="must be a Controller such as .* got 'random'"):
+        ESENAS(Toy(), "random")
 
 
 def test_proposals_outside_the_space_are_refused() -> None:

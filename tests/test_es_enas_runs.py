@@ -114,6 +114,10 @@ def test_a_run_without_variants_is_the_run_it_was(tmp_path):
         ({"structure": "dense", "num_observed": 2}, "num_observed goes with a controller"),
         ({"controller": "latent", "phase_length": 2}, "phase_length goes with a controller"),
         ({"controller": "local-search", "num_elites": 1}, "what a local search compares"),
+        ({"controller": "local-search", "estimator": "forward"}, "forward makes no pairs"),
+        ({"controller": "local-search", "estimator": "vanilla"}, "vanilla makes no pairs"),
+        ({"controller": "local-search", "optimizer": "cmaes"}, "cmaes makes no pairs"),
+        ({"phase_length": 126}, "phase_length 126 is too long for a phase to end"),
         ({"cost_weight": 1.0}, "cost_weight goes with cost"),
         ({**MASK, "cost": "bits", "cost_weight": 0.0}, "cost_weight must be a positive number"),
         ({**MASK, "cost": "bits", "cost_weight": 1.0, "cost_limit": 1.0}, "leave one of them out"),
@@ -219,6 +223,18 @@ def test_structures_of_another_shape_are_refused(change, message, tmp_path):
     given = {"controller": "fixed", "init_topologies": str(tmp_path / "source"), "top": 2}
     with pytest.raises(StructuredLayersError, match=message):
         Run.create(tmp_path / "run", config(**{**given, **change}))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("kinds", [("sin", "cos"), ("relu", "tanh"), None])
+def test_structures_of_other_activations_are_refused(kinds, tmp_path):
+    settings = {"structure": "edges", "num_edges": 5}
+    units = {"unit_activations": ("tanh", "relu"), "controller_population": 4}
+    trained(tmp_path / "source", config(**settings, **units))
+    given = {"controller": "fixed", "init_topologies": str(tmp_path / "source"), "top": 2}
+    message = "network" if kinds is None else f"is tanh relu, that of this run {' '.join(kinds)};"
+    with pytest.raises(StructuredLayersError, match=message):
+        Run.create(tmp_path / "run", config(**settings, **given, unit_activations=kinds))
     assert not (tmp_path / "run").exists()
 
 

@@ -16,6 +16,8 @@ from structured_layers.algorithms import (
     EdgeCount,
     EdgeMask,
     FixedPopulation,
+    Limit,
+    LocalSearch,
     ParetoArchive,
     RandomSearch,
     RegularizedEvolution,
@@ -58,6 +60,18 @@ class Recorder(RandomSearch):
     def observe(self, decisions: Tensor, objectives: Tensor) -> None:
         self.observed.append((decisions.clone(), objectives.clone()))
         super().observe(decisions, objectives)
+
+
+class Faulty(Toy):
+    """Structures of at most three edges fail, and get the worst fitness of the others."""
+
+    def _evaluate_batch(self, batch: SolutionBatch) -> None:
+        super()._evaluate_batch(batch)
+        fitnesses, failed = batch.evals[:, 0].as_subclass(Tensor).clone(), self.failed(batch)
+        batch.set_evals(torch.where(failed, fitnesses[~failed].min(), fitnesses))
+
+    def failed(self, batch: SolutionBatch) -> Tensor:
+        return batch.values[:, NUM_WEIGHTS:].as_subclass(Tensor).sum(dim=1) <= 3
 
 
 def make_search(controller: object = None, **options: object) -> ESENAS:
@@ -227,6 +241,7 @@ VARIANTS: dict[str, dict[str, object]] = {
     "pairs and elites": {"paired_structures": True, "num_elites": 2},
     "sampled pivot": {"estimator": "forward", "center_structures": "sampled"},
     "archive": {"archive": "edges"},
+    "limit": {"objective": "at most 3 edges"},
     "cma-es": {"optimizer": "cmaes", "phase_length": 2, "num_observed": 4, "num_elites": 3},
 }
 CONTROLLERS: dict[str, Callable[..., object]] = {
@@ -239,6 +254,8 @@ def variant(name: str, make: Callable[..., object], seed: int) -> ESENAS:
     options = dict(VARIANTS[name])
     if "archive" in options:
         options["archive"] = ParetoArchive(EdgeCount(SPACE), name="edges")
+    if name == "limit":
+        options["objective"] = Limit(EdgeCount(SPACE), 3)
     return make_search(make(SPACE, seed=seed), seed=seed, **options)
 
 
@@ -282,6 +299,24 @@ def test_states_of_other_variants_are_refused() -> None:
     with pytest.raises(StructuredLayersError, match="the state is of"):
         make_search().load_state_dict(search.state_dict())
     assert "phase_length" not in make_search().state_dict()["search"]  # as before there were any
+
+
+def test_failed_candidates_do_not_reach_the_archive() -> None:
+    archive = ParetoArchive(EdgeCount(SPACE), name="edges")
+    search = ESENAS(Faulty(), RandomSearch(SPACE, seed=0), popsize=40, archive=archive, seed=0)
+    search.run(3)
+    assert (~search._kept(search.population)).any()
+    assert archive.costs.min() == 4
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"num_observed": 4}, {"phase_length": 1}, {"num_elites": 1}, {"paired_structures": True}],
+)
+def test_a_local_search_observes_its_own_pairs(options: dict) -> None:
+    with pytest.raises(StructuredLayersError, match=f"{next(iter(options))} changes what LocalS"):
+        make_search(LocalSearch(SPACE, seed=0), **options)
+    make_search(LocalSearch(SPACE, seed=0)).step()
 
 
 @pytest.mark.parametrize(

@@ -143,7 +143,7 @@ def test_cma_es_starts_there_too(dense, tmp_path):
             {"observation_normalization": False},
             "by normalised observations, .* raw ones; take --observation-normalization",
         ),
-        ({"num_colors": 3, "num_edges": 8}, "with a colouring, an edge set or a mask"),
+        ({"num_colors": 3, "num_edges": 8}, "go with structure chromatic and all its edges"),
     ],
 )
 def test_policies_that_do_not_fit_are_refused_and_leave_nothing(dense, settings, message, tmp_path):
@@ -202,6 +202,15 @@ def test_an_output_bias_is_taken_over(tmp_path):
         ({"init_vecnormalize": "x", **HELD}, "init_vecnormalize goes with init_from"),
         ({"init_from": "x", "zero_init": True, **HELD}, "two different starts"),
         ({"dense_steps": 5, "skip": True, **HELD}, "plain tanh network"),
+        ({"dense_steps": 5, "num_edges": 8, **HELD}, "got structure chromatic with num_edges 8"),
+        (
+            {"init_from": "x", "structure": "edges", "edges_per_layer": (3, 3), **HELD},
+            r"got structure edges with edges_per_layer \(3, 3\)",
+        ),
+        (
+            {"dense_steps": 5, "structure": "edge-mask", "num_colors": 3, **HELD},
+            "edge-mask without num_colors, got structure edge-mask with num_colors 3",
+        ),
         ({"controller": "latent", "structure": "edges"}, "latent goes with structure chromatic"),
         ({"controller": "latent", "zero_init": True}, "without baseline and zero_init"),
         ({"controller": "latent", "num_mutations": 1}, "num_mutations goes with controller"),

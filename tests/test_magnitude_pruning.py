@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 from evotorch import Problem
+from run_folders import assert_same_run
 from torch import nn
 
 from structured_layers import MaskedLinear, StructuredLayersError, load_policy, mlp
@@ -81,6 +82,16 @@ def test_the_largest_weights_stay_and_no_edge_returns() -> None:
     strategy.run(3)
     strategy.prune(4)
     assert ((strategy.center_decisions() == 1) <= (kept == 1)).all()
+
+
+@pytest.mark.parametrize("num_kept", [0, -1, 8, 19, 2.5])
+def test_edges_that_cannot_be_kept(num_kept) -> None:
+    strategy = search()
+    strategy.prune(7)
+    before = strategy.center_decisions()
+    with pytest.raises(StructuredLayersError, match="num_kept must be an integer from 1 to 7, the"):
+        strategy.prune(num_kept)
+    assert torch.equal(strategy.center_decisions(), before)
 
 
 def test_all_candidates_of_a_generation_have_its_edges() -> None:
@@ -180,6 +191,29 @@ def test_a_run_removes_edges_and_saves_the_policy_of_the_last_number(tmp_path) -
     assert summarize(network).weights == 6
     last = [row["return_center"] for row in rows if row["num_weights"] == 6]
     assert run.best.value == pytest.approx(max(last))
+
+
+@pytest.mark.parametrize("total_steps", [50, 400])
+def test_a_run_of_few_generations_ends_with_one_of_the_last_number(total_steps, tmp_path) -> None:
+    settings = config(
+        structure="edges", num_edges=6, controller="magnitude", total_steps=total_steps
+    )
+    Run.create(tmp_path / "whole", settings).train()
+    run = Run.create(tmp_path / "parts", settings)
+    while not run.finished:
+        run.train(should_stop=iter([False, True]).__next__)
+        run = Run.resume(tmp_path / "parts")
+    rows = run.progress.read()
+    assert int(rows[-2]["env_steps"]) >= total_steps  # the one in time had more edges
+    assert int(rows[-2]["num_weights"]) > int(rows[-1]["num_weights"]) == 6
+    assert summarize(load_policy(tmp_path / "parts").network).weights == 6
+    assert_same_run(tmp_path / "parts", tmp_path / "whole")
+
+
+def test_a_short_dense_phase_ends_with_the_last_number_too(tmp_path) -> None:
+    held = {"controller": "local-search", "num_mutations": 0, "dense_steps": 50}
+    Run.create(tmp_path / "run", config(structure="edges", num_edges=4, **held)).train()
+    assert summarize(load_policy(tmp_path / "run" / "dense").network).weights == 4
 
 
 @pytest.mark.parametrize(

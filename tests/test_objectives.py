@@ -22,6 +22,7 @@ from structured_layers.algorithms import (
     Penalty,
     SearchSpace,
     TargetEdges,
+    UnitActivationChoice,
 )
 from structured_layers.algorithms.deployed_costs import OperationCount
 from structured_layers.algorithms.pareto import non_dominated
@@ -60,7 +61,14 @@ def test_a_network_without_edges_has_a_finite_objective() -> None:
         ({"exponents": (0.0, 1.0)}, "must not reward edges beyond the target"),
         ({"exponents": (-1.0, 0.0)}, "must not reward edges beyond the target"),
         ({"exponents": (0.0, float("nan"))}, "two finite numbers"),
+        ({"exponents": (0.0, 0.0)}, "0 0 leave the return as it is"),
         ({"shift": float("inf")}, "objective_shift must be finite"),
+        ({"target": 10}, "target_edges must be less than all 10 edges .* got 10"),
+        ({"target": 11, "exponents": (-1.0, -1.0)}, "less than all 10 edges .* got 11"),
+        (
+            {"space": Coloring(10, 4) * EdgeMask(10) * UnitActivationChoice(9), "target": 10},
+            "less than all 10 edges",
+        ),
         ({"space": EdgeSubset(10, 4)}, "all of this EdgeSubset have 4; take an EdgeMask"),
         ({"space": Coloring(10, 4)}, "all of this Coloring have 10"),
     ],
@@ -69,6 +77,11 @@ def test_impossible_targets(arguments: dict, message: str) -> None:
     given = {"space": EdgeMask(10), "target": 4, **arguments}
     with pytest.raises(StructuredLayersError, match=message):
         TargetEdges(**given)
+
+
+def test_a_target_of_all_edges_can_reward_fewer() -> None:
+    objective = TargetEdges(EdgeMask(10), 10, exponents=(-0.5, -0.5))
+    assert objective(masks(10, 4), torch.ones(2)).diff() > 0
 
 
 def test_penalties_and_limits() -> None:
@@ -87,6 +100,18 @@ def test_penalties_and_limits() -> None:
         for number in (0.0, -1.0, float("inf")):
             with pytest.raises(StructuredLayersError, match="must be a positive, finite number"):
                 make(count, number)
+
+
+def test_a_limit_holds_across_generations() -> None:
+    limit = Limit(EdgeCount(EdgeMask(10)), 5)
+    early = limit(masks(4, 5), torch.tensor([10.0, -3.0]))
+    late = limit(masks(6, 9, 5), torch.tensor([1000.0, 3000.0, 2000.0]))
+    assert late[1] < late[0] < early.min()  # whatever they return
+    assert late[2] == 2000
+    resumed = Limit(EdgeCount(EdgeMask(10)), 5)
+    resumed.load_state_dict(limit.state_dict())
+    again = masks(7, 10), torch.tensor([50.0, -70.0])
+    assert torch.equal(resumed(*again), limit(*again))
 
 
 def network_and_space(kind: str) -> tuple[nn.Module, SearchSpace]:

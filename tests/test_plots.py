@@ -171,7 +171,7 @@ def test_a_learning_curve_marks_the_updates_of_the_controller(
     assert axes.get_title() == "Swimmer-v5"
     lines = {line.get_label(): line.get_xydata().tolist() for line in axes.get_lines()}
     assert lines["centre"] == [[1000, 0], [2000, 10], [3000, 20], [4000, 30]]
-    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    labels = [text.get_text() for text in drawn[0].legends[0].get_texts()]
     assert labels[-1] == "updates of the controller (3)"
     ticks = [path.vertices[0, 0] for path in axes.collections[0].get_paths()]
     assert ticks == [1000, 3000, 4000]
@@ -181,7 +181,13 @@ def test_a_search_without_a_controller_has_no_ticks(tmp_path: Path, drawn: list[
     plot_learning_curve(curve([0, 0]), tmp_path / "curve.png")
     (axes,) = drawn[0].axes
     assert not axes.collections
-    assert len(axes.get_legend().get_texts()) == 3
+    assert len(drawn[0].legends[0].get_texts()) == 3
+
+
+def test_the_key_of_a_learning_curve_covers_nothing(tmp_path: Path, drawn: list[Figure]) -> None:
+    plot_learning_curve(curve([1, 1]), tmp_path / "curve.png")
+    axes, (key,) = drawn[0].axes[0], drawn[0].legends
+    assert key.get_window_extent().y1 <= axes.get_tightbbox().y0
 
 
 def test_a_single_generation_is_visible(tmp_path: Path, drawn: list[Figure]) -> None:

@@ -30,8 +30,9 @@ from structured_layers.plots import (
 from structured_layers.plots.best_per_interval import best_per_interval
 from structured_layers.plots.figure import COLORS, color
 from structured_layers.plots.learning_curve import MAX_BARS
-from structured_layers.plots.network_graph import count_edges
+from structured_layers.plots.network_graph import MAX_UNITS, count_edges
 from structured_layers.plots.over_steps import Panel
+from structured_layers.plots.return_against_bits import Point, plot_return_against_bits
 
 
 @pytest.fixture
@@ -64,6 +65,9 @@ def rows(count: int, updates: int = 0) -> list[dict[str, float]]:
 
 
 def labels_of(axes: object) -> list[str]:
+    """The names in the legend of axes, or of a figure."""
+    if isinstance(axes, Figure):
+        return [text.get_text() for text in axes.legends[0].get_texts()]
     return [text.get_text() for text in axes.get_legend().get_texts()]
 
 
@@ -73,7 +77,7 @@ def test_the_candidates_are_bands(tmp_path: Path, drawn: list[Figure]) -> None:
     wide, narrow = (band.get_datalim(axes.transData) for band in axes.collections)
     assert (wide.y0, wide.y1) == (0, 14)
     assert (narrow.y0, narrow.y1) == (1, 13)
-    assert labels_of(axes)[:2] == ["nine tenths of the candidates", "half of the candidates"]
+    assert labels_of(drawn[0])[:2] == ["nine tenths of the candidates", "half of the candidates"]
 
 
 @pytest.mark.parametrize(("count", "height"), [(MAX_BARS, 1.0), (MAX_BARS + 1, 0.03)])
@@ -87,13 +91,33 @@ def test_many_updates_are_ticks(
 
 def test_the_dense_phase_is_a_line_of_its_own(tmp_path: Path, drawn: list[Figure]) -> None:
     plot_learning_curve(rows(3), tmp_path / "curve.png", phase_rows=rows(2))
-    assert "centre of the dense phase" in labels_of(drawn[0].axes[0])
+    assert "centre of the dense phase" in labels_of(drawn[0])
 
 
 def test_intervals_hold_their_ends_and_leave_gaps() -> None:
-    best = best_per_interval(rows(10), "return_best", end=10_000)
-    assert best[1::2] == [12.0 * i for i in range(10)]
-    assert set(best[::2]) == {None}
+    longer = [row for row in rows(40) if row["env_steps"] not in (3000, 4000)]
+    best, edges = best_per_interval(longer, "return_best")
+    assert edges == [2000 * i for i in range(21)]
+    assert best[0] == 12.0
+    assert np.isnan(best[1])
+    assert best[2:] == [12.0 * i for i in range(5, 40, 2)]
+
+
+def test_intervals_begin_where_the_search_does() -> None:
+    late = [{"env_steps": 50_000 + row["env_steps"], "return_best": 1.0} for row in rows(40)]
+    best, edges = best_per_interval(late, "return_best", start=50_000)
+    assert best == [1.0] * 20
+    assert edges == [50_000 + 2000 * i for i in range(21)]
+
+
+def test_few_generations_are_intervals_themselves(tmp_path: Path, drawn: list[Figure]) -> None:
+    short = [{"env_steps": 7000, "return_best": 1.0}, {"env_steps": 8000, "return_best": 2.0}]
+    curves = {"a": (rows(40), "return_best"), "b": (short, "return_best")}
+    plot_best_per_interval(curves, tmp_path / "best.png", starts={"b": 6000})
+    (axes,) = drawn[0].axes
+    b = axes.patches[1].get_data()
+    assert (b.values.tolist(), b.edges.tolist()) == ([1, 2], [6000, 7000, 8000])
+    assert axes.get_xlim() == (0, 40_000)
 
 
 def test_the_best_of_intervals_is_drawn(tmp_path: Path, drawn: list[Figure]) -> None:
@@ -115,6 +139,16 @@ def test_frequencies_have_a_row_for_each_edge(tmp_path: Path, drawn: list[Figure
     np.testing.assert_array_equal(bottom.collections[0].get_array(), certainty.T)
     assert bottom.yaxis_inverted()
     assert bar.get_ylabel() == "2 |p − ½|"
+    assert not top.lines[0].get_clip_on()  # the last of a few markers lies on the edge
+
+
+def test_frequencies_begin_where_the_search_does(tmp_path: Path, drawn: list[Figure]) -> None:
+    plot_edge_frequencies(
+        [60, 80], np.ones((2, 3)), tmp_path / "f.png", label="p", layer_sizes=[3], start=40
+    )
+    mesh = drawn[0].axes[1].collections[0].get_coordinates()
+    assert mesh[0, :, 0].tolist() == [40, 60, 80]
+    assert drawn[0].axes[1].get_xlim() == (40, 80)
 
 
 def test_panels_share_their_steps(tmp_path: Path, drawn: list[Figure]) -> None:
@@ -149,7 +183,13 @@ def test_a_graph_names_the_activations_of_units(tmp_path: Path, drawn: list[Figu
     network = nn.Sequential(MaskedLinear(2, 2), units, MaskedLinear(2, 1))
     plot_network_graph(network, tmp_path / "graph.png")
     texts = [text.get_text() for text in drawn[0].axes[0].texts]
-    assert texts == ["inputs", "hidden 1", "outputs", "tanh", "sin"]
+    assert texts == ["inputs", "hidden 1", "outputs", "0", "1", "0", "tanh", "sin"]
+
+
+def test_a_graph_does_not_number_what_would_overlap(tmp_path: Path, drawn: list[Figure]) -> None:
+    plot_network_graph(nn.Linear(MAX_UNITS + 1, 2), tmp_path / "graph.png")
+    texts = [text.get_text() for text in drawn[0].axes[0].texts]
+    assert texts == ["inputs", "outputs", "0", "1"]
 
 
 def test_a_graph_needs_a_linear_layer(tmp_path: Path) -> None:
@@ -176,6 +216,22 @@ def test_every_run_has_a_panel(count: int, tmp_path: Path, drawn: list[Figure]) 
     names = [f"run {i}" for i in range(count)]
     plot_run_panels(dict.fromkeys(names, rows(3)), tmp_path / "panels.png")
     assert [axes.get_title() for axes in drawn[0].axes] == names
+    columns = min(count, 3)
+    for axes in drawn[0].axes[-columns:]:  # those below which there is none
+        assert axes.xaxis.get_tick_params()["labelbottom"]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "labels"), [((410, 440), {"410", "440"}), ((100, 9000), {"100", "200", "5k"})]
+)
+def test_sizes_are_written_as_numbers(
+    sizes: tuple[int, int], labels: set[str], tmp_path: Path, drawn: list[Figure]
+) -> None:
+    points = [Point(str(bits), bits, 1.0, 0.1) for bits in sizes]
+    plot_return_against_bits(points, tmp_path / "bits.png")
+    axis = drawn[0].axes[0].xaxis
+    assert labels <= {text.get_text() for text in axis.get_ticklabels()}
+    assert {text.get_text() for text in axis.get_ticklabels(minor=True)} <= {""}
 
 
 def test_colors_start_over() -> None:

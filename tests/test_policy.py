@@ -177,6 +177,14 @@ def test_a_saved_policy_acts_with_the_same_bits(
     assert sorted(os.listdir(tmp_path / "run" / "policy")) == ["policy.json", "weights.safetensors"]
 
 
+def test_every_write_gives_the_same_bytes(tmp_path: Path) -> None:
+    policy, files = make_policy(), set()
+    for _ in range(20):
+        policy.save(tmp_path)
+        files.add((tmp_path / "weights.safetensors").read_bytes())
+    assert len(files) == 1
+
+
 def test_a_policy_without_normaliser_or_environment_makes_the_round_trip(tmp_path: Path) -> None:
     low = np.array([-np.inf, -2.0])
     low.flags.writeable = False

@@ -216,6 +216,17 @@ def test_the_critic_averages_one_objective_after_the_other() -> None:
     assert critic.advantages(second).tolist() == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("value", [1 / 3, -200.0, 1000.7])
+def test_rounding_is_no_advantage(value: float) -> None:
+    critic = MovingCritic()
+    noise = torch.randn(100, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    for objectives in [noise] + [torch.full((100,), value).double()] * 300:
+        last = critic.advantages(objectives)
+    assert not last.any()  # the spread of the noise is forgotten, what is left is rounding
+    small = value * (1 + 1e-6 * noise)
+    assert all(critic.advantages(small).abs().max() > 1 for _ in range(3))  # this is none
+
+
 def test_the_scale_of_objectives_does_not_matter() -> None:
     results = []
     for scale, shift in ((1.0, 0.0), (1000.0, -5000.0)):
@@ -246,7 +257,8 @@ def test_equal_objectives_teach_nothing_and_break_nothing() -> None:
         ({"update_batch_size": 0}, "update_batch_size must be an integer of at least 1, got 0"),
         ({"num_epochs": 0}, "num_epochs must be an integer of at least 1, got 0"),
         ({"num_epochs": 5}, "max_steps must be an integer of at least 5, that of one batch, got 4"),
-        ({"replay_size": 0}, "replay_size must be at least 1, got 0"),
+        ({"replay_size": 0}, "replay_size must be an integer of at least 1, got 0"),
+        ({"replay_size": 2.5}, "replay_size must be an integer of at least 1, got 2.5"),
         ({"replay_share": 1.0}, r"replay_share must be in \[0, 1\), got 1.0"),
     ],
 )

@@ -8,14 +8,17 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+import torch
 
 from structured_layers import CheckpointError, StructuredLayersError
 from structured_layers.integrations.cli import main
+from structured_layers.integrations.evotorch import run_pictures
 from structured_layers.integrations.evotorch.full_report import write_comparison, write_run_report
 from structured_layers.integrations.evotorch.progress import COLUMNS, QUANTILES
 from structured_layers.integrations.evotorch.run import Run
 from structured_layers.integrations.evotorch.run_comparison import group_names
 from structured_layers.integrations.evotorch.run_config import RunConfig
+from structured_layers.metrics import partition_entropy
 
 DRIFT = "drift_envs:Drift-v0"
 RETURNS = ["learning_curve", "best_per_interval"]
@@ -44,6 +47,9 @@ def runs(tmp_path_factory) -> dict[str, Path]:
             structure="edges", num_edges=6, skip=True, unit_activations=("tanh", "sin")
         ),
         "mask": config(structure="edge-mask"),
+        "few": config(num_edges=2, num_colors=2),
+        "bits": config(structure="edge-mask", num_colors=2, cost="bits"),
+        "clustered": config(controller="local-search", num_colors=2, dense_steps=400),
         "dense": config(structure="dense"),
     }
     return {name: trained(folder / name, config) for name, config in settings.items()}
@@ -118,6 +124,65 @@ def test_a_pareto_archive_is_drawn(runs, tmp_path):
     (folder / "pareto.csv").write_text("edges,return\nmany,1.5\n")
     with pytest.raises(CheckpointError, match=r"pareto\.csv is no Pareto archive"):
         write_run_report(folder)
+
+
+def seen(monkeypatch, name):
+    """What a function that draws pictures of a run is called with."""
+    calls = []
+    draw = getattr(run_pictures, name)
+
+    def remember(*arguments, **options):
+        calls.append((arguments, options))
+        return draw(*arguments, **options)
+
+    monkeypatch.setattr(run_pictures, name, remember)
+    return calls
+
+
+def test_chance_is_that_of_the_runs_own_structures(runs, tmp_path, monkeypatch):
+    calls = seen(monkeypatch, "plot_over_steps")
+    write_run_report(runs["few"], tmp_path)
+    (panel,) = calls[0][0][1]
+    few = [-1] * 13
+    one, two = (partition_entropy(torch.tensor([*few, *pair])) for pair in ([0, 0], [0, 1]))
+    assert panel.band == (one, two)  # of 15 edges two exist, of one colour or of both
+    assert "Missing edges count as one more colour" in (tmp_path / "index.html").read_text()
+    write_run_report(runs["evolution"], tmp_path)
+    assert "Missing edges" not in (tmp_path / "index.html").read_text()
+
+
+def test_the_past_of_a_search_begins_behind_its_dense_phase(runs, tmp_path, monkeypatch):
+    calls = {n: seen(monkeypatch, n) for n in ("plot_best_per_interval", "plot_edge_frequencies")}
+    write_run_report(runs["clustered"], tmp_path)
+    with (runs["clustered"] / "dense" / "progress.csv").open(newline="") as file:
+        start = int(list(csv.DictReader(file))[-1]["env_steps"])
+    assert start >= 400
+    assert set(calls["plot_best_per_interval"][0][1]["starts"].values()) == {start}
+    assert calls["plot_edge_frequencies"][0][1]["start"] == start
+
+
+@pytest.mark.parametrize(
+    ("name", "title", "has_centre"),
+    [("bits", "Return against cost", False), ("mask", "Return against edges", True)],
+)
+def test_sizes_are_captioned_by_what_is_drawn(name, title, has_centre, runs, tmp_path):
+    page = write_run_report(runs[name], tmp_path).page.read_text()
+    (caption,) = re.findall(f"<h2>{title}</h2>\n<p>(.*)</p>", page)
+    assert ("centre" in caption) == has_centre
+    assert ("no other one beats" in caption) == (name == "bits")
+
+
+def test_weights_are_counted_beside_the_edges_that_share_them(runs, tmp_path, capsys):
+    assert main(["report", str(runs["few"]), "--out", str(tmp_path)]) == 0
+    assert "2 of 15 edges" in capsys.readouterr().out
+    page = write_run_report(runs["bits"], tmp_path).page.read_text()
+    assert re.search(r"2 on \d+ of 15 edges", page)
+    assert "6 of 21 edges" in write_run_report(runs["edges"], tmp_path).page.read_text()
+
+
+def test_a_report_asks_for_a_run(capsys):
+    assert main(["report"]) == 2
+    assert "report needs the folder of a run" in capsys.readouterr().err
 
 
 def test_several_runs_side_by_side(runs, tmp_path):

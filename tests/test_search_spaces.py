@@ -229,12 +229,13 @@ def test_sizes_are_exact(edges: int, colors: int, kept: int) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Coloring(0, 3), "must be at least 1, got 0 and 3"),
-        (lambda: Coloring(3, 0), "must be at least 1, got 3 and 0"),
+        (lambda: Coloring(0, 3), "num_edges must be an integer of at least 1, got 0"),
+        (lambda: Coloring(3, 2.5), r"num_colors must be an integer of at least 1, got 2\.5"),
         (lambda: EdgeMask(0), "num_edges must be an integer of at least 1, got 0"),
         (lambda: EdgeMask(2.0), r"num_edges must be an integer of at least 1, got 2\.0"),
         (lambda: LayerwiseEdgeSubset([]), "at least one layer"),
         (lambda: LayerwiseEdgeSubset([(4, 2), (3, 5)]), "layer 2: num_kept must be .* 3, .* got 5"),
+        (lambda: LayerwiseEdgeSubset([3, 4]), "layers must be pairs, .* got 3"),
         (lambda: UnitActivationChoice(0), "num_units must be an integer of at least 1, got 0"),
         (
             lambda: UnitActivationChoice(2, ["tanh", "gelu", "swish"]),
@@ -247,7 +248,9 @@ def test_sizes_are_exact(edges: int, colors: int, kept: int) -> None:
             lambda: ColoredEdges(Coloring(4, 2), EdgeMask(5)),
             "one over 5 edges and a colouring of 4",
         ),
-        (lambda: EdgeSubset(4, 5), "num_kept must be between 1 and 4, .* got 5"),
+        (lambda: EdgeSubset(4, 5), "num_kept must be an integer from 1 to 4, .* got 5"),
+        (lambda: EdgeSubset(4, 2.5), r"num_kept must be .* got 2\.5"),
+        (lambda: EdgeSubset("4", 2), "num_edges must be .* got '4'"),
         (lambda: EdgeSubset(4, 0), "got 0"),
     ],
 )
@@ -286,3 +289,4 @@ def test_the_order_of_an_edge_set_does_not_matter() -> None:
     space.check(decisions)
     first, second = space.decode(decisions)
     assert torch.equal(first, second)
+    assert torch.equal(space.canonical(decisions.int()), decisions[[1, 1]])  # as it is stored

@@ -256,10 +256,10 @@ def test_products_by_hand() -> None:
         ),
         (MaskedLinear(4, 3), {}, "needs num_kept, .* or 'any' for a boolean mask, got None"),
         (MaskedLinear(4, 3), {"num_kept": "some"}, "got 'some'"),
-        (MaskedLinear(4, 3), {"num_kept": 13}, "num_kept must be between 1 and 12, .* got 13"),
-        (chromatic(), {"num_kept": 43}, "num_kept must be between 1 and 42, .* got 43"),
+        (MaskedLinear(4, 3), {"num_kept": 13}, "must be an integer from 1 to 12, .* got 13"),
+        (chromatic(), {"num_kept": 43}, "num_kept must be an integer from 1 to 42, .* got 43"),
         (chromatic(), {"num_kept": [1, 2, 3]}, r"each of 2 layers keeps, got \[1, 2, 3\]"),
-        (chromatic(), {"num_kept": [1, 19]}, "layer 2: num_kept must be between 1 and 18"),
+        (chromatic(), {"num_kept": [1, 19]}, "layer 2: num_kept must be an integer from 1 to 18"),
         (chromatic(), {"activations": ["tanh"]}, "is for networks with UnitActivations"),
         (units(), {"num_kept": 3, "activations": ["tan"]}, "among tanh, relu, .*, got 'tan'"),
         (

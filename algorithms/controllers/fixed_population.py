@@ -10,6 +10,7 @@ from torch import Tensor
 
 from structured_layers.errors import StructuredLayersError
 
+from ..argument_checks import check_integer
 from ..search_spaces import SearchSpace
 from .base import Controller
 from .good_structures import distinct_rows, row_keys
@@ -40,10 +41,7 @@ class FixedPopulation(Controller):
     ) -> None:
         """Draw the population."""
         super().__init__(space, seed=seed)
-        if population_size < 1:
-            raise StructuredLayersError(
-                f"population_size must be at least 1, got {population_size}"
-            )
+        check_integer("population_size", population_size, 1)
         if not 0 <= decay < 1:
             raise StructuredLayersError(f"decay must be in [0, 1), got {decay}")
         self.decay = decay
@@ -53,6 +51,7 @@ class FixedPopulation(Controller):
 
     def propose(self, n: int) -> Tensor:
         """Return the next n members, starting over after the last: (n, K)."""
+        check_integer("n", n, 1)
         rows = torch.arange(self._next, self._next + n) % len(self._members)
         self._next = (self._next + n) % len(self._members)
         return self._members[rows]
@@ -79,7 +78,7 @@ class FixedPopulation(Controller):
                 f"a fixed population is given before its first update, and is not empty; got "
                 f"{len(members)} structures after {self.num_updates} updates"
             )
-        self._members = members.clone()
+        self._members = self.space.canonical(members)
         self._scores = torch.full((len(members),), -torch.inf, dtype=torch.float64)
         self._next = 0
 

@@ -32,14 +32,12 @@ class GoodStructures:
 
     Args:
         num_decisions: K.
-        size: how many are kept.
+        size: how many are kept, at least 1.
         decay: of the moving averages, in [0, 1): what a structure reached last weighs 1 − decay.
     """
 
     def __init__(self, num_decisions: int, *, size: int = 32, decay: float = 0.8) -> None:
         """Start empty."""
-        if size < 1:
-            raise StructuredLayersError(f"replay_size must be at least 1, got {size}")
         if not 0 <= decay < 1:
             raise StructuredLayersError(f"decay must be in [0, 1), got {decay}")
         self.size, self.decay = size, decay
@@ -98,7 +96,7 @@ class GoodStructures:
         self.counts = state["counts"]
 
 
-def check_share(share: float) -> None:
+def check_share(name: str, share: float) -> None:
     """Raise StructuredLayersError unless a share of proposals is in [0, 1)."""
     if not 0 <= share < 1:
-        raise StructuredLayersError(f"replay_share must be in [0, 1), got {share}")
+        raise StructuredLayersError(f"{name} must be in [0, 1), got {share}")

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from structured_layers.errors import StructuredLayersError
 
+from ..argument_checks import check_integer
 from ..search_spaces import SearchSpace
 from .base import Controller
 
@@ -63,7 +64,7 @@ class LocalSearch(Controller):
     def start_at(self, decisions: Tensor) -> None:
         """Make a structure (K,) the incumbent, and forget what was learned around another."""
         self.space.check(decisions[None])
-        self._incumbent = decisions.clone()
+        self._incumbent = self.space.canonical(decisions[None])[0]
         self._forget()
 
     def _forget(self) -> None:
@@ -74,6 +75,7 @@ class LocalSearch(Controller):
 
     def propose(self, n: int) -> Tensor:
         """Return the incumbent and mutants of it, each twice in turn: (n, K)."""
+        check_integer("n", n, 1)
         num_pairs = -(-n // 2)
         rows = self._incumbent.repeat(num_pairs, 1)
         if self.num_mutations:
@@ -195,10 +197,7 @@ def _pair_means(objectives: Tensor) -> Tensor:
 def _check(
     num_mutations: int, unmutated_share: float, memory: float, ridge: float, threshold: float
 ) -> None:
-    if isinstance(num_mutations, bool) or not isinstance(num_mutations, int) or num_mutations < 0:
-        raise StructuredLayersError(
-            f"num_mutations must be an integer of at least 0, got {num_mutations!r}"
-        )
+    check_integer("num_mutations", num_mutations, 0)
     for name, share in (("unmutated_share", unmutated_share), ("memory", memory)):
         if not 0 < share <= 1:
             raise StructuredLayersError(f"{name} must lie in (0, 1], got {share}")

@@ -10,12 +10,17 @@ from torch import Tensor
 
 from structured_layers.errors import StructuredLayersError
 
+ROUNDING = 1e6 * torch.finfo(torch.float64).eps
+"""Spread of equal objectives in shares of their mean, at most: b settles within some ε/(1 − γ)."""
+
 
 class MovingCritic:
     """Turns objectives into advantages: (R − b) / s, b their moving average, s their spread.
 
-    b ← γb + (1 − γ)R for one objective after the other, and s² in the same way from (R − b)². The
-    spread makes learning rates and entropy weights independent of the scale of the rewards.
+    b ← γb + (1 − γ)R for one objective after the other, then s² ← γs² + (1 − γ)(R − b)² with the b
+    that results, which serves the advantages, too; the first objectives set both to their mean and
+    variance. The spread makes learning rates and entropy weights independent of the scale of the
+    rewards. Where it is no more than rounding leaves of equal objectives, there are no advantages.
 
     Args:
         decay: γ, in [0, 1).
@@ -39,7 +44,8 @@ class MovingCritic:
             self.mean = self._moved(self.mean, objectives)
             self.variance = self._moved(self.variance, (objectives - self.mean).square())
         spread = self.variance**0.5
-        return (objectives - self.mean) / spread if spread > 0 else torch.zeros_like(objectives)
+        is_rounding = spread <= ROUNDING * abs(self.mean)
+        return torch.zeros_like(objectives) if is_rounding else (objectives - self.mean) / spread
 
     def _moved(self, average: float, values: Tensor) -> float:
         weights = self.decay ** torch.arange(len(values) - 1, -1, -1, dtype=torch.float64)

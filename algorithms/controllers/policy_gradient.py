@@ -84,7 +84,8 @@ class PolicyGradient(Controller):
         check_integer("max_steps", max_steps, self.num_epochs, meaning=", that of one batch")
         if not 0 <= self.entropy_weight < float("inf"):
             raise StructuredLayersError(f"entropy_weight must be at least 0, got {entropy_weight}")
-        check_share(replay_share)
+        check_integer("replay_size", replay_size, 1)
+        check_share("replay_share", replay_share)
         self.algorithm, self.temperature = algorithm, temperature
         self.update_batch_size, self.max_steps = update_batch_size, max_steps
         self.replay_share = replay_share
@@ -96,6 +97,7 @@ class PolicyGradient(Controller):
 
     def propose(self, n: int) -> Tensor:
         """Return n structures, sampled or remembered: (n, K)."""
+        check_integer("n", n, 1)
         uniforms = torch.rand(self.space.num_decisions, n, generator=self.generator)
         with one_thread():
             decisions, _ = sample_structures(self.network, uniforms, temperature=self.temperature)
@@ -107,7 +109,7 @@ class PolicyGradient(Controller):
 
     def ranked(self, n: int) -> Tensor:
         """Return up to n remembered structures (m, K), by their moving averages."""
-        return self.memory.members[:n].clone() if len(self.memory) else self.best()[None]
+        return self.memory.members[:n].clone()
 
     def most_probable(self) -> Tensor:
         """Return the structure (K,) of the most probable value at each step."""

@@ -16,6 +16,7 @@ from structured_layers.errors import (
     StructuredLayersError,
 )
 
+from ..argument_checks import check_integer
 from ..search_spaces import SearchSpace
 from .base import Controller
 from .decision_blocks import decision_blocks
@@ -70,6 +71,7 @@ class PyGloveController(Controller):
 
     def propose(self, n: int) -> Tensor:
         """Return the next n structures: (n, K)."""
+        check_integer("n", n, 1)
         self._proposals = [self._next() for _ in range(n)]
         numbers = [dna.to_numbers() for dna in self._proposals]
         decisions = torch.tensor(numbers, dtype=torch.int64).reshape(n, self.space.num_decisions)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..argument_checks import check_integer
 from ..search_spaces import SearchSpace
 from .base import Controller
 
@@ -28,6 +29,7 @@ class RandomSearch(Controller):
 
     def propose(self, n: int) -> Tensor:
         """Return n uniform structures: (n, K)."""
+        check_integer("n", n, 1)
         return self.space.sample(n, self.generator)
 
     def best(self) -> Tensor:

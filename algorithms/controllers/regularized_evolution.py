@@ -9,8 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from structured_layers.errors import StructuredLayersError
-
 from ..argument_checks import check_integer
 from ..search_spaces import SearchSpace
 from .base import Controller
@@ -47,19 +45,12 @@ class RegularizedEvolution(Controller):
     ) -> None:
         """Start with an empty queue and one random structure as the best."""
         super().__init__(space, seed=seed)
-        if population_size < 2:
-            raise StructuredLayersError(
-                f"population_size must be at least 2, got {population_size}"
-            )
-        self.population_size = population_size
+        check_integer("population_size", population_size, 2)
+        self.population_size = int(population_size)
         if tournament_size is None:
             tournament_size = math.isqrt(population_size)
-        self.tournament_size = tournament_size
-        if not 1 <= self.tournament_size <= population_size:
-            raise StructuredLayersError(
-                f"tournament_size must be between 1 and population_size={population_size}, "
-                f"got {tournament_size}"
-            )
+        check_integer("tournament_size", tournament_size, 1, population_size, ", population_size")
+        self.tournament_size = int(tournament_size)
         check_integer("num_mutations", num_mutations, 1)
         self.num_mutations = num_mutations
         self._first = space.sample(1, self.generator)[0]
@@ -68,6 +59,7 @@ class RegularizedEvolution(Controller):
 
     def propose(self, n: int) -> Tensor:
         """Return n children of tournament winners, or uniform structures at first: (n, K)."""
+        check_integer("n", n, 1)
         if len(self._queue) < self.population_size:
             return self.space.sample(n, self.generator)
         return self._mutated(self._queue[self._tournaments(n)])
@@ -100,8 +92,6 @@ class RegularizedEvolution(Controller):
 
     def ranked(self, n: int) -> Tensor:
         """Return up to n different members (m, K) of the queue, by their objectives."""
-        if not len(self._queue):
-            return self._first[None].clone()
         order = self._objectives.argsort(descending=True, stable=True)
         return distinct_rows(self._queue[order])[:n]
 

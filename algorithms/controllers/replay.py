@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ..argument_checks import check_integer
 from .base import Controller
 from .good_structures import GoodStructures, check_share
 
@@ -40,7 +41,8 @@ class Replay(Controller):
     ) -> None:
         """Start with an empty memory."""
         super().__init__(controller.space, seed=seed)
-        check_share(share)
+        check_integer("size", size, 1)
+        check_share("share", share)
         self.controller, self.share = controller, share
         self.memory = GoodStructures(controller.space.num_decisions, size=size, decay=decay)
 
@@ -54,7 +56,12 @@ class Replay(Controller):
 
     def ranked(self, n: int) -> Tensor:
         """Return up to n remembered structures (m, K), by their moving averages."""
-        return self.memory.members[:n].clone() if len(self.memory) else self.controller.ranked(n)
+        return self.memory.members[:n].clone()
+
+    def kind(self) -> dict[str, str]:
+        """Return both controllers and their space."""
+        other = self.controller.kind()["controller"]
+        return {**super().kind(), "controller": f"{type(self).__name__}({other})"}
 
     def _observe(self, decisions: Tensor, objectives: Tensor) -> None:
         self.controller.observe(decisions, objectives)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -29,9 +32,9 @@ class SearchSpace(ABC):
 
     def __init__(self, num_decisions: int, num_edges: int, num_values: int = 2) -> None:
         """Keep the sizes."""
-        self.num_values = num_values
-        self.num_decisions = num_decisions
-        self.num_edges = num_edges
+        self.num_values = int(num_values)
+        self.num_decisions = int(num_decisions)
+        self.num_edges = int(num_edges)
 
     @staticmethod
     def of(
@@ -79,6 +82,19 @@ class SearchSpace(ABC):
         """The groups of decisions that differ from each other and are stored ascending."""
         return []
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """What tells this space from another: its kind, K, and a digest of what decisions mean."""
+        groups = [[group.start, group.stop] for group in self.distinct_groups]
+        sizes = [self.num_edges, self.num_values, self.num_choices.tolist()]
+        kind = type(self).__name__
+        text = json.dumps([kind, sizes, groups, self._details()])
+        return f"{kind} of {self.num_decisions} decisions ({zlib.crc32(text.encode()):08x})"
+
+    def _details(self) -> Any:
+        """Return what the fingerprint needs beyond sizes and groups: plain values."""
+        return None
+
     @abstractmethod
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """Draw n decision vectors uniformly: (n, K) int64."""
@@ -93,6 +109,13 @@ class SearchSpace(ABC):
     @abstractmethod
     def decode(self, decisions: Tensor) -> Tensor:
         """Return the topology vectors (n, T) int64 of the decisions (n, K)."""
+
+    def canonical(self, decisions: Tensor) -> Tensor:
+        """Return a copy of decisions (n, K) as they are stored: int64, distinct ones ascending."""
+        stored = decisions.detach().to(torch.int64, copy=True)
+        for group in self.distinct_groups:
+            stored[:, group] = stored[:, group].sort(dim=1).values
+        return stored
 
     @abstractmethod
     def _check_values(self, decisions: Tensor) -> None:

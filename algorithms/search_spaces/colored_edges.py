@@ -65,6 +65,9 @@ class ColoredEdges(SearchSpace):
         """Those of the edge space."""
         return self._parts.distinct_groups()
 
+    def _details(self) -> list[str]:
+        return [self.coloring.fingerprint, self.edges.fingerprint]
+
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """Draw a uniform colouring and a uniform mask, independently: (n, K).
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from structured_layers.errors import StructuredLayersError
 from structured_layers.layers import ChromaticLinear
 
+from ..argument_checks import check_integer
 from .base import SearchSpace
 from .value_range import check_range
 
@@ -37,12 +38,10 @@ class Coloring(SearchSpace):
 
     def __init__(self, num_edges: int, num_colors: int) -> None:
         """Check the sizes."""
-        if num_edges < 1 or num_colors < 1:
-            raise StructuredLayersError(
-                f"num_edges and num_colors must be at least 1, got {num_edges} and {num_colors}"
-            )
+        check_integer("num_edges", num_edges, 1)
+        check_integer("num_colors", num_colors, 1)
         super().__init__(num_edges, num_edges, num_colors)
-        self.num_colors = num_colors
+        self.num_colors = int(num_colors)
 
     @classmethod
     def from_network(cls, network: nn.Module) -> Coloring:

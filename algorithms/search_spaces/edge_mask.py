@@ -8,8 +8,9 @@ from typing import final
 import torch
 from torch import Tensor
 
+from ..argument_checks import check_integer
 from .edge_space import EdgeSpace
-from .value_range import check_range, check_size
+from .value_range import check_range
 
 
 @final
@@ -30,7 +31,7 @@ class EdgeMask(EdgeSpace):
 
     def __init__(self, num_edges: int) -> None:
         """Check the size."""
-        check_size("num_edges", num_edges)
+        check_integer("num_edges", num_edges, 1)
         super().__init__(num_edges, num_edges)
 
     @property

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from structured_layers.errors import StructuredLayersError
 from structured_layers.layers import MaskedLinear
 
+from ..argument_checks import check_integer
 from .edge_space import EdgeSpace
 from .value_range import check_range
 
@@ -34,10 +35,8 @@ class EdgeSubset(EdgeSpace):
 
     def __init__(self, num_edges: int, num_kept: int) -> None:
         """Check the sizes."""
-        if not 1 <= num_kept <= num_edges:
-            raise StructuredLayersError(
-                f"num_kept must be between 1 and {num_edges}, the number of edges, got {num_kept}"
-            )
+        check_integer("num_edges", num_edges, 1)
+        check_integer("num_kept", num_kept, 1, int(num_edges), ", the number of edges")
         super().__init__(num_kept, num_edges)
 
     @classmethod

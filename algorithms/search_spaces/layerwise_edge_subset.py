@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor
@@ -37,8 +37,9 @@ class LayerwiseEdgeSubset(EdgeSpace):
         """Make the space of every layer."""
         if not layers:
             raise StructuredLayersError("layers must name at least one layer, got none")
-        self._parts = SideBySide([_layer(i, *sizes) for i, sizes in enumerate(layers)])
-        super().__init__(self._parts.num_decisions, sum(size for size, _ in layers))
+        spaces = [_layer(number, sizes) for number, sizes in enumerate(layers)]
+        self._parts = SideBySide(spaces)
+        super().__init__(self._parts.num_decisions, sum(space.num_edges for space in spaces))
 
     @property
     def num_kept(self) -> int:
@@ -80,8 +81,13 @@ class LayerwiseEdgeSubset(EdgeSpace):
         self._parts.check(decisions)
 
 
-def _layer(number: int, num_edges: int, num_kept: int) -> EdgeSubset:
+def _layer(number: int, sizes: Any) -> EdgeSubset:
+    if not isinstance(sizes, Sequence) or len(sizes) != 2:
+        raise StructuredLayersError(
+            f"layers must be pairs, the edges of a layer and those that stay, such as "
+            f"[(256, 32), (64, 32)], got {sizes!r}"
+        )
     try:
-        return EdgeSubset(num_edges, num_kept)
+        return EdgeSubset(*sizes)
     except StructuredLayersError as error:
         raise StructuredLayersError(f"layer {number + 1}: {error}") from error

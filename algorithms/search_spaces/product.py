@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor
@@ -76,6 +76,10 @@ class ProductSpace(SearchSpace):
     def distinct_groups(self) -> list[slice]:
         """Those of the factors."""
         return self._parts.distinct_groups()
+
+    def _details(self) -> list[Any]:
+        places = [positions.tolist() for positions in self._positions]
+        return [[factor.fingerprint for factor in self.factors], places]
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """Draw from every factor independently: (n, K)."""

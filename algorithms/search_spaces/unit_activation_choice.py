@@ -12,8 +12,9 @@ from torch import Tensor
 from structured_layers.errors import StructuredLayersError
 from structured_layers.layers.activations import KINDS
 
+from ..argument_checks import check_integer
 from .base import SearchSpace
-from .value_range import check_range, check_size
+from .value_range import check_range
 
 
 @final
@@ -43,7 +44,7 @@ class UnitActivationChoice(SearchSpace):
 
     def __init__(self, num_units: int, kinds: Sequence[str] = KINDS) -> None:
         """Check the size and the names."""
-        check_size("num_units", num_units)
+        check_integer("num_units", num_units, 1)
         self.kinds = check_kinds(kinds)
         self._positions = torch.tensor([KINDS.index(kind) for kind in self.kinds])
         super().__init__(num_units, num_units, len(KINDS))
@@ -57,6 +58,9 @@ class UnitActivationChoice(SearchSpace):
     def num_choices(self) -> Tensor:
         """Every unit takes one of ``kinds``: (K,)."""
         return torch.full((self.num_decisions,), len(self.kinds))
+
+    def _details(self) -> list[str]:
+        return list(self.kinds)
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """Draw a non-linearity for every unit, independently and uniformly: (n, K)."""

@@ -1,4 +1,4 @@
-"""Checks of decisions and of the sizes of spaces."""
+"""Checks of decisions."""
 
 from __future__ import annotations
 
@@ -22,9 +22,3 @@ def check_range(what: str, decisions: Tensor, num_values: int) -> None:
         raise StructuredLayersError(
             f"{what} must lie in 0..{num_values - 1}, got values from {low} to {high}"
         )
-
-
-def check_size(name: str, size: int) -> None:
-    """Raise unless ``size`` is an integer of at least 1."""
-    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-        raise StructuredLayersError(f"{name} must be an integer of at least 1, got {size!r}")

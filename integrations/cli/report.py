@@ -9,6 +9,8 @@ from typing import Annotated
 import tyro
 from rich.console import Console
 
+from structured_layers.errors import StructuredLayersError
+
 from ..evotorch.full_report import write_comparison, write_run_report
 from .options import optional
 from .tables import policy_table
@@ -32,6 +34,10 @@ class Report:
 
     def run(self) -> int:
         """Write the report and return the exit code."""
+        if not self.folders:
+            raise StructuredLayersError(
+                "report needs the folder of a run, as in `structured-layers report runs/demo`"
+            )
         if len(self.folders) == 1:
             report = write_run_report(self.folders[0], self.out)
         else:

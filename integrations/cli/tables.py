@@ -5,21 +5,23 @@ from __future__ import annotations
 from rich.table import Table
 
 from structured_layers.metrics import summarize
+from structured_layers.plots.network_graph import count_edges
 
-from ..evotorch.report import Summary
+from ..evotorch.report import Summary, weights_in_words
 from ..evotorch.run import Run
 
 
 def start_table(run: Run) -> Table:
     """Return what a run trains, and among how many structures it searches."""
-    spec, space, size = run.spec, run.problem.search_space, summarize(run.problem.network)
+    spec, space, network = run.spec, run.problem.search_space, run.problem.network
     sizes = " → ".join(map(str, (spec.in_features, *spec.hidden, spec.out_features)))
     table = Table(title=f"{run.config.env}, {run.config.structure}", show_header=False)
     table.add_row("network", sizes + (", edges skip layers" if spec.skip else ""))
-    if run.config.structure != "edge-mask" or spec.num_colors is not None:
-        table.add_row("weights", f"{size.weights} of {size.dense_weights} edges")
-    else:
-        table.add_row("weights", f"up to {size.dense_weights} of {size.dense_weights} edges")
+    weights = weights_in_words(summarize(network), count_edges(network))
+    if run.config.structure == "edge-mask":
+        shared = "" if spec.num_colors is None else f"{spec.num_colors} on "
+        weights = f"{shared}up to {spec.num_edges} of {spec.num_edges} edges"
+    table.add_row("weights", weights)
     if space is not None:
         table.add_row("structures to choose from", f"10^{space.log10_size:.1f}")
     return table
@@ -29,7 +31,7 @@ def policy_table(summary: Summary) -> Table:
     """Return what a policy weighs and what it reaches."""
     size = summary.size
     table = Table(title=f"{summary.env}, {summary.structure}", show_header=False)
-    table.add_row("weights", f"{size.weights} of {size.dense_weights} edges")
+    table.add_row("weights", summary.weights)
     table.add_row("biases", str(size.biases))
     table.add_row("compression", f"{size.compression:.1%}")
     table.add_row("compression (as the papers count)", f"{size.paper_compression:.1%}")

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from structured_layers.errors import StructuredLayersError
 from structured_layers.layers.activations import KINDS
 
 from ..evotorch.presets import Preset, preset_settings
@@ -213,10 +214,19 @@ class Train(WorkerOptions):
         asked["env_config"] = parse_env_config(self.env_config)
         if asked.get("hidden") == (0,):
             asked["hidden"] = ()
-        if asked.get("unit_activations") == ("all",):
-            asked["unit_activations"] = KINDS
+        if "all" in asked.get("unit_activations", ()):
+            asked["unit_activations"] = _all_kinds(asked["unit_activations"])
         if self.init_topologies is not None:
             asked.setdefault("controller", "fixed")
         if self.preset is not None:
             asked = preset_settings(self.preset, self.env, asked)
         return RunConfig(**asked)
+
+
+def _all_kinds(given: tuple[str, ...]) -> tuple[str, ...]:
+    if len(given) > 1:
+        raise StructuredLayersError(
+            f"--unit-activations all stands alone, since it is every one of them, got "
+            f"{' '.join(given)}"
+        )
+    return KINDS

@@ -6,16 +6,14 @@ import contextlib
 import logging
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ray
+from evotorch import Problem
 from evotorch.core import EvaluationActor
 from ray.exceptions import RayError, RayTaskError
 
 from structured_layers.errors import EvaluationError
-
-if TYPE_CHECKING:
-    from .policy_problem import PolicyProblem
 
 START_LIMIT = 300.0
 """Seconds in which an actor has to be up; it imports its libraries and makes its simulator."""
@@ -34,7 +32,7 @@ class Crew:
     :meth:`muster` tries anew.
 
     Args:
-        problem: what the actors evaluate.
+        problem: what the actors evaluate; its method ``prepare`` makes what they need for that.
         size: how many.
         options: Ray's options of an actor.
 
@@ -43,7 +41,7 @@ class Crew:
         idle: places whose actors wait for work.
     """
 
-    def __init__(self, problem: PolicyProblem, size: int, options: Mapping[str, Any]) -> None:
+    def __init__(self, problem: Problem, size: int, options: Mapping[str, Any]) -> None:
         """Start all actors, without waiting for them."""
         self._problem = ray.put(problem)
         self._options = dict(options)

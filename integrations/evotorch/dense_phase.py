@@ -72,16 +72,8 @@ def train_dense_phase(
     """
     if not run.config.dense_steps or run.generation:
         return True
-    folder, config = run.folder / FOLDER, dense_config(run.config)
-    kind = type(run)
-    exists = folder.exists()
-    dense = kind.resume(folder, **workers) if exists else kind.create(folder, config, **workers)
+    dense = _open_phase(run, workers)
     try:
-        if dense.config != config:
-            raise CheckpointError(
-                f"{folder} holds a run of other settings than {run.folder} needs for its dense "
-                "phase; remove it to train the dense network anew"
-            )
         dense.train(
             checkpoint_every=checkpoint_every,
             on_generation=on_generation,
@@ -91,6 +83,21 @@ def train_dense_phase(
         dense.close()
     if not dense.finished:
         return False
-    begin_at(read_initial_policy(folder), run.problem, run.search)
+    begin_at(read_initial_policy(dense.folder), run.problem, run.search)
     run.problem.env_steps = dense.problem.env_steps
     return True
+
+
+def _open_phase(run: Run, workers: Workers) -> Run:
+    """Create the run of the dense phase, or go on with it."""
+    folder, config = run.folder / FOLDER, dense_config(run.config)
+    if not folder.exists():
+        return type(run).create(folder, config, **workers)
+    dense = type(run).resume(folder, **workers)
+    if dense.config != config:
+        dense.close()
+        raise CheckpointError(
+            f"{folder} holds a run of other settings than {run.folder} needs for its dense "
+            "phase; remove it to train the dense network anew"
+        )
+    return dense

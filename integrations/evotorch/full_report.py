@@ -110,7 +110,7 @@ def _facts(summary: Summary) -> dict[str, str]:
         f"return over {summary.num_episodes} fresh episodes": (
             f"{summary.return_mean:.1f} ± {summary.return_std:.1f}"
         ),
-        "weights": f"{size.weights} of {size.dense_weights} edges",
+        "weights": summary.weights,
         "bits (as the papers count)": f"{size.bits['paper']:,}",
         "environment steps": f"{summary.env_steps:,}",
         "training time": f"{summary.seconds:.0f} s",

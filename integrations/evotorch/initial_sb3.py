@@ -25,10 +25,6 @@ def read_sb3_policy(path: Path, vecnormalize: Path | None) -> Policy:
         StructuredLayersError: a file that is none of its models, or one that cannot be exported.
     """
     try:
-        from stable_baselines3.common.save_util import load_from_zip_file
-
-        from ..cli.sb3_models import algorithm_class
-        from ..cli.sb3_origin import algorithm_of
         from ..sb3.deployment import deployed_policy
     except ImportError as error:
         raise MissingDependencyError("Starting at a zip of Stable-Baselines3", "sb3") from error
@@ -36,6 +32,25 @@ def read_sb3_policy(path: Path, vecnormalize: Path | None) -> Policy:
         raise StructuredLayersError(
             f"{path} is neither a folder with a policy nor a zip of Stable-Baselines3"
         )
+    policy = deployed_policy(_load_model(path))
+    if vecnormalize is None:
+        return policy
+    statistics = _read_statistics(vecnormalize)
+    return Policy(
+        policy.network,
+        policy.actions,
+        observation_mean=np.asarray(statistics.obs_rms.mean, np.float64).flatten(),
+        observation_std=np.sqrt(statistics.obs_rms.var + statistics.epsilon).flatten(),
+    )
+
+
+def _load_model(path: Path) -> Any:
+    """Load the model of a zip, with the algorithm that the zip names."""
+    from stable_baselines3.common.save_util import load_from_zip_file
+
+    from ..cli.sb3_models import algorithm_class
+    from ..cli.sb3_origin import algorithm_of
+
     try:
         data, _, _ = load_from_zip_file(path, device="cpu")
         name = algorithm_of(data or {})
@@ -47,16 +62,7 @@ def read_sb3_policy(path: Path, vecnormalize: Path | None) -> Policy:
         ) from error
     if model is None:
         raise StructuredLayersError(f"{path} does not say which algorithm it is a model of")
-    policy = deployed_policy(model)
-    if vecnormalize is None:
-        return policy
-    statistics = _read_statistics(vecnormalize)
-    return Policy(
-        policy.network,
-        policy.actions,
-        observation_mean=np.asarray(statistics.obs_rms.mean, np.float64).flatten(),
-        observation_std=np.sqrt(statistics.obs_rms.var + statistics.epsilon).flatten(),
-    )
+    return model
 
 
 def _read_statistics(path: Path) -> Any:

@@ -9,32 +9,31 @@ from typing import Any
 
 import numpy as np
 import torch
-from evotorch import Problem, SolutionBatch
+from evotorch import SolutionBatch
 from gymnasium import Env
 from torch import Tensor, nn
 
 from structured_layers.algorithms.perturbation import Perturbation
 from structured_layers.algorithms.search_spaces import SearchSpace
-from structured_layers.errors import StructuredLayersError
 from structured_layers.policy import Policy
 from structured_layers.specs import NetworkSpec
 
 from ..simulators import Simulator, make_simulator, warn_without_native_task
 from ..simulators.arguments import plain_config
 from .actors import SHORT_GENERATION, chunk_slices, map_chunks
-from .crew import Crew
+from .crewed_problem import CrewedProblem
 from .episodes import check_episodes, cut_length, drawn_seed, episode_seed
 from .fitness import check_failures, fitness_and_data
 from .normalizer import ObservationNormalizer
 from .perturbed_rows import PerturbedRows
-from .ray_session import NumActors, ensure_ray, resolve_num_actors
+from .ray_session import NumActors
 from .rollouts import Candidates, Normalization, Rollouts, rollout
 from .solutions import check_network, draw_solutions, network_of
 from .spaces import actions_of
-from .time_limits import ChunkTimeout, check_chunk_timeout
+from .time_limits import ChunkTimeout
 
 
-class PolicyProblem(Problem):
+class PolicyProblem(CrewedProblem):
     """Maximise the return of a policy network in an environment, many candidates in lock-step.
 
     A solution is the network's trained values as ``parameters_to_vector`` orders them, followed,
@@ -107,48 +106,51 @@ class PolicyProblem(Problem):
     ) -> None:
         """Make one simulator, which tells the spaces, and check that the network fits it."""
         check_episodes(num_episodes, seed)
-        num_actors = resolve_num_actors(num_actors, ray_address)
-        check_chunk_timeout(chunk_timeout, num_actors)
         self.num_parameters = sum(p.numel() for p in network.parameters())
-        self.search_space = search_space
         super().__init__(
-            "max",
-            solution_length=self.num_parameters
-            + (0 if search_space is None else search_space.num_decisions),
-            dtype=torch.float32,
-            eval_dtype=torch.float32,
+            self.num_parameters + (0 if search_space is None else search_space.num_decisions),
             eval_data_length=3,
             num_actors=num_actors,
-            actor_config=dict(actor_config or {}),
+            actor_config=actor_config,
+            ray_address=ray_address,
+            chunk_timeout=chunk_timeout,
+            strict=strict,
         )
-        self.crew: Crew | None = None
-        self._ray_address, self.chunk_timeout, self.strict = ray_address, chunk_timeout, strict
-        self.env, self.network = env, network
-        self.env_config = plain_config(env, env_config)
-        self._simulator_kind, self._capacity = simulator, capacity
-        self._simulator: Simulator | None = None
-        warn_without_native_task(env, simulator)  # here and not in every actor
-        self._set_spaces()
-        self.episode_length = cut_length(episode_length, self.simulator.time_limit, self.env_config)
-        self.num_episodes = num_episodes
+        self.env, self.network, self.search_space = env, network, search_space
+        self._set_simulator(simulator, capacity, env_config)
+        self._set_episodes(episode_length, num_episodes, seed, common_seeds=common_seeds)
         self.alive_bonus = alive_bonus
-        self.common_seeds = common_seeds
+        size = self.observation_size
+        self.normalizer = ObservationNormalizer(size) if observation_normalization else None
+        self._set_counts()
+
+    def _set_simulator(
+        self, kind: str, capacity: int, env_config: Mapping[str, Any] | None
+    ) -> None:
+        """Make the simulator, read its spaces and check that the network serves them."""
+        self.env_config = plain_config(self.env, env_config)
+        self._simulator_kind, self._capacity = kind, capacity
+        self._simulator: Simulator | None = None
+        warn_without_native_task(self.env, kind)  # here and not in every actor
+        self.observation_size = self.simulator.observation_size
+        self.action_space = self.simulator.action_space
+        check_network(self.network, self.observation_size, self.action_space)
+
+    def _set_episodes(
+        self, length: int | None, num_episodes: int, seed: int | None, *, common_seeds: bool
+    ) -> None:
+        self.episode_length = cut_length(length, self.simulator.time_limit, self.env_config)
+        self.num_episodes, self.common_seeds = num_episodes, common_seeds
         self.run_seed = drawn_seed() if seed is None else seed
-        self.normalizer = None
-        if observation_normalization:
-            self.normalizer = ObservationNormalizer(self.observation_size)
+
+    def _set_counts(self) -> None:
+        """Start counting, and report the counts to the search."""
         self.generation = 0
         self.env_steps = 0
         self.num_failed = self.num_warned = self.num_replaced = 0
         self._long_chunks = False
         self._next: tuple[Perturbation | None, int | None] | None = None
         self.after_eval_hook.append(self._report)
-
-    def _set_spaces(self) -> None:
-        """Read the environment's spaces and check that the network serves them."""
-        self.observation_size = self.simulator.observation_size
-        self.action_space = self.simulator.action_space
-        check_network(self.network, self.observation_size, self.action_space)
 
     @property
     def simulator(self) -> Simulator:
@@ -165,27 +167,6 @@ class PolicyProblem(Problem):
     @property
     def _nonserialized_attribs(self) -> list[str]:
         return ["_simulator", "_next", "crew"]
-
-    def _parallelize(self) -> None:
-        if self._actors is None and self.num_actors >= 2 and self.is_main:
-            ensure_ray(self._ray_address)
-            self.crew = Crew(self, self.num_actors, self._actor_config)
-            self._actors: list[Any] | None = self.crew.actors  # the same list, as actors change
-
-    def kill_actors(self) -> None:
-        """End the actors; the next evaluation starts others."""
-        if self.crew is not None:
-            self.crew.disband()
-        self.crew = self._actors = None
-
-    def sample_and_compute_gradients(self, *args: Any, **options: Any) -> Any:
-        """Refuse what ``distributed=True`` of EvoTorch's searches asks of actors."""
-        if self.num_actors >= 2:
-            raise StructuredLayersError(
-                "distributed=True lets actors draw candidates by themselves, whose episodes then "
-                "depend on the number of actors; leave it out: actors evaluate all the same"
-            )
-        return super().sample_and_compute_gradients(*args, **options)
 
     def prepare(self) -> int:
         """Make the simulator, as an actor does before it is sent work; return the process id."""

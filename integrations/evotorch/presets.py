@@ -13,6 +13,7 @@ from structured_layers.errors import StructuredLayersError
 from ..simulators import make_simulator
 from .run_checks import STARTING
 from .run_config import RunConfig
+from .run_structure import SEARCHED
 from .spaces import actions_of
 
 Preset = Literal[
@@ -102,7 +103,7 @@ def _clustered(asked: Mapping[str, Any]) -> dict[str, Any]:
     controller = asked.get("controller", "local-search")
     check_choice("the controller of --preset clustered", controller, STARTING)
     structure = asked.get("structure", RunConfig.structure)
-    check_choice("the structure of --preset clustered", structure, ("chromatic", "edges"))
+    check_choice("the structure of --preset clustered", structure, SEARCHED)
     # by gradients, as a rule, which leave no room for large steps
     is_trained = "init_from" in asked
     dense_steps = asked.get("total_steps", RunConfig.total_steps) * 2 // 3

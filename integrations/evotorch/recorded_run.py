@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from structured_layers import metrics
-from structured_layers.algorithms import SearchSpace
+from structured_layers.algorithms import EdgeCount, SearchSpace
 from structured_layers.algorithms.search_spaces.network_space import topology_places
 from structured_layers.errors import CheckpointError
 from structured_layers.files import DAMAGE
@@ -64,6 +64,11 @@ class RecordedRun:
         """Where it learned, and how many weights."""
         return f"{self.config.env}: {metrics.summarize(self.policy.network).weights} weights"
 
+    @property
+    def start(self) -> int:
+        """Environment steps before the search: those of the dense phase."""
+        return int(self.phase_rows[-1]["env_steps"]) if self.phase_rows else self.config.dense_steps
+
     @cached_property
     def _network_and_space(self) -> tuple[nn.Module, SearchSpace | None]:
         return seeded_network(network_spec(self.config), self.config, seed=0)
@@ -81,6 +86,21 @@ class RecordedRun:
             return torch.empty(0, 0, dtype=torch.int64)
         decisions = torch.stack([shot.decisions for shot in self.snapshots])
         return space.decode(decisions)[:, self.edge_places]
+
+    def random_topologies(self, count: int) -> Iterator[Tensor]:
+        """Draw structures as the search space does, and return the entry of every edge, (E,)."""
+        _, space = self._network_and_space
+        generator = torch.Generator().manual_seed(0)
+        if space is None:
+            return
+        for _ in range(count):
+            yield space.decode(space.sample(1, generator))[0, self.edge_places]
+
+    @property
+    def may_lack_edges(self) -> bool:
+        """Whether not all edges exist in every structure."""
+        _, space = self._network_and_space
+        return space is not None and EdgeCount(space).constant != len(self.edge_places)
 
     @cached_property
     def edge_places(self) -> Tensor:

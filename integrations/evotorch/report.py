@@ -7,6 +7,7 @@ from pathlib import Path
 
 from structured_layers import metrics
 from structured_layers.errors import CheckpointError
+from structured_layers.plots.network_graph import count_edges
 from structured_layers.policy import Policy, load_policy
 
 from .evaluation import evaluate_policy
@@ -24,6 +25,7 @@ class Summary:
         env: where it was trained.
         structure: how its weights are saved.
         size: what it weighs.
+        num_edges: edges that exist.
         return_mean: mean return over fresh episodes, alive bonus included.
         return_std: standard deviation over those episodes.
         num_episodes: how many they were.
@@ -35,12 +37,24 @@ class Summary:
     env: str
     structure: str
     size: metrics.Summary
+    num_edges: int
     return_mean: float
     return_std: float
     num_episodes: int
     env_steps: int
     seconds: float
     pictures: tuple[Path, ...] = ()
+
+    @property
+    def weights(self) -> str:
+        """How many weights there are, and of how many edges."""
+        return weights_in_words(self.size, self.num_edges)
+
+
+def weights_in_words(size: metrics.Summary, num_edges: int) -> str:
+    """Return how many weights a network has, and for how many of its possible edges."""
+    some = "" if num_edges in (size.weights, size.dense_weights) else f" on {num_edges}"
+    return f"{size.weights}{some} of {size.dense_weights} edges"
 
 
 def summarize_run(folder: Path, pictures: tuple[Path, ...] = ()) -> Summary:
@@ -57,6 +71,7 @@ def summarize_run(folder: Path, pictures: tuple[Path, ...] = ()) -> Summary:
         env=config.env,
         structure=config.structure,
         size=metrics.summarize(policy.network),
+        num_edges=count_edges(policy.network),
         return_mean=float(returns.mean()),
         return_std=float(returns.std()),
         num_episodes=len(returns),

@@ -21,7 +21,6 @@ from .dense_phase import train_dense_phase
 from .generation_record import progress_row, record_structures
 from .history import History
 from .initial_policy import begin_as_configured
-from .pareto_file import write_pareto
 from .progress import ProgressFile
 from .run_config import RunConfig
 from .run_files import (
@@ -32,9 +31,10 @@ from .run_files import (
     write_run_config,
     writing,
 )
-from .run_parts import Parts, build
-from .run_variants import DEFAULT_TOP
-from .transfer import hold_structures, read_structures
+from .run_network import num_edges_left
+from .run_parts import build
+from .run_results import write_results
+from .transfer import hold_as_configured
 from .workers import Workers
 
 Row = dict[str, Any]
@@ -60,7 +60,8 @@ class Run:
     def __init__(self, folder: Path, config: RunConfig, **workers: Unpack[Workers]) -> None:
         """Build the search; nothing is read or written yet."""
         self.folder, self.config, self._workers = folder, config, workers
-        self.spec, self.problem, self.search = build(config, **workers)
+        self._parts = build(config, **workers)
+        self.spec, self.problem, self.search = self._parts
         self.best = BestCenter()
         space = self.problem.search_space
         self.history = None if space is None else History(folder, space, config.total_steps)
@@ -84,9 +85,7 @@ class Run:
             )
         run = cls(folder, config, **workers)
         begin_as_configured(config, run.problem, run.search)
-        if config.init_topologies is not None:
-            known = read_structures(config.init_topologies, config.top or DEFAULT_TOP)
-            hold_structures(known, Parts(run.spec, run.problem, run.search))
+        hold_as_configured(config, run._parts)
         with new_folder(folder) as temporary:
             write_run_config(temporary, config)
             ProgressFile(temporary / "progress.csv")
@@ -141,8 +140,11 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether the run took all its steps."""
-        return self.generation > 0 and self.problem.env_steps >= self.config.total_steps
+        """Whether the run took all its steps and, if it removes edges, has its policy of few."""
+        took_all = self.generation > 0 and self.problem.env_steps >= self.config.total_steps
+        # edges go behind a generation: few long ones end before one is evaluated with the last size
+        size = self.best.size
+        return took_all and (size is None or size <= num_edges_left(self.config))
 
     def train(
         self,
@@ -258,15 +260,7 @@ class Run:
                 write_checkpoint(self.folder / "checkpoint", state, number=self.generation)
             self.saved_generation = self.generation
             with writing(self.folder, self.saved_generation):
-                archive = getattr(self.search, "archive", None)
-                if archive is not None:
-                    write_pareto(self.folder, archive)
-            if (best := self.best).solution is not None:
-                policy = self.problem.to_policy(
-                    best.solution, normalizer=best.normalizer, spec=self.spec
-                )
-                with writing(self.folder, self.saved_generation):
-                    policy.save(self.folder / "policy")
+                write_results(self.folder, self._parts, self.best)
 
     def _check_whole(self) -> None:
         if not self._is_whole:

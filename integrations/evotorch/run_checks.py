@@ -60,6 +60,8 @@ def check_controller(config: RunConfig) -> None:
             raise StructuredLayersError(
                 f"{name} goes with controller {' or '.join(allowed)}, got controller {controller}"
             )
+    if config.num_mutations is not None and config.num_mutations < 0:
+        raise StructuredLayersError(f"num_mutations must be at least 0, got {config.num_mutations}")
 
 
 def check_start(config: RunConfig) -> None:
@@ -81,6 +83,14 @@ def check_start(config: RunConfig) -> None:
         _check_latent(config)
     if config.controller == "magnitude":
         _check_magnitude(config)
+    _check_dense_phase(config)
+    _check_initial_policy(config)
+    if config.dense_steps or config.init_from is not None:
+        _check_place_for_dense_weights(config)
+
+
+def _check_dense_phase(config: RunConfig) -> None:
+    """Refuse a dense phase of no length or of all, and a share of edges without one."""
     if not 0 < config.dense_share <= 1:
         raise StructuredLayersError(f"dense_share must lie in (0, 1], got {config.dense_share}")
     if config.dense_share != 1 and not (config.dense_steps and config.structure == "chromatic"):
@@ -88,25 +98,40 @@ def check_start(config: RunConfig) -> None:
             f"dense_share goes with dense_steps and structure chromatic, got dense_steps "
             f"{config.dense_steps} and structure {config.structure}"
         )
-    if config.num_mutations is not None and config.num_mutations < 0:
-        raise StructuredLayersError(f"num_mutations must be at least 0, got {config.num_mutations}")
     if not 0 <= config.dense_steps < config.total_steps:
         raise StructuredLayersError(
             f"dense_steps must lie between 0 and total_steps={config.total_steps}, in which they "
             f"count, got {config.dense_steps}"
         )
+
+
+def _check_initial_policy(config: RunConfig) -> None:
+    """Refuse two starts in one run."""
     if config.dense_steps and config.init_from is not None:
         raise StructuredLayersError(
             "init_from is a policy that was trained before and dense_steps trains one; leave one "
             "of the two out"
         )
-    starts = config.dense_steps or config.init_from is not None
-    if starts and (config.skip or config.unit_activations is not None):
-        raise StructuredLayersError(
-            "init_from and dense_steps go with a plain tanh network, without skip and "
-            "unit_activations"
-        )
     if config.init_vecnormalize is not None and config.init_from is None:
         raise StructuredLayersError("init_vecnormalize goes with init_from")
     if config.zero_init and config.init_from is not None:
         raise StructuredLayersError("zero_init and init_from are two different starts; take one")
+
+
+def _check_place_for_dense_weights(config: RunConfig) -> None:
+    """Refuse networks that cannot take over dense weights, before any step is spent on these."""
+    if config.skip or config.unit_activations is not None:
+        raise StructuredLayersError(
+            "init_from and dense_steps go with a plain tanh network, without skip and "
+            "unit_activations"
+        )
+    is_colored = config.structure == "chromatic" or config.num_colors is not None
+    removes_edges = config.structure == "edge-mask" or config.num_edges is not None
+    if config.edges_per_layer is not None or (is_colored and removes_edges):
+        names = ("num_colors", "num_edges", "edges_per_layer")
+        given = [f"{n} {v}" for n in names if (v := getattr(config, n)) is not None]
+        raise StructuredLayersError(
+            f"init_from and dense_steps go with structure chromatic and all its edges, with edges "
+            f"and num_edges, or with edge-mask without num_colors, got structure "
+            f"{config.structure} with {', '.join(given)}"
+        )

@@ -67,10 +67,12 @@ def draw_comparison(
     if not same:
         return
     best = {name: (rows, "return_best") for name, rows in curves.items()}
+    starts = {name: run.start for name, run in zip(names, runs, strict=True)}
     path = folder / "best_per_interval.png"
     yield Picture(
-        plot_best_per_interval(best, path, title=runs[0].config.env), "Best of each interval",
-        "The highest return of a candidate in each twentieth of the environment steps.",
+        plot_best_per_interval(best, path, starts=starts, title=runs[0].config.env),
+        "Best of each interval", "The highest return of a candidate in each twentieth of the "
+        "environment steps of its search.",
     )  # fmt: skip
     if len({summary.size.bits["paper"] for summary in summaries}) > 1:
         yield _draw_sizes(names, summaries, folder)

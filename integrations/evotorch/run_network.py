@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from structured_layers.algorithms import SearchSpace
 from structured_layers.algorithms.search_spaces.network_space import NumKept
+from structured_layers.errors import StructuredLayersError
 from structured_layers.layers import ChromaticLinear, MaskedLinear
 from structured_layers.layers.base import mean_fan_in
 from structured_layers.metrics.inventory import take_inventory
@@ -59,10 +60,12 @@ def seeded_network(
         network = spec.build()
         if not config.is_searched:
             return network, None
-        if config.controller == "magnitude":  # which begins with all edges
-            return network, SearchSpace.of(network, num_kept="any")
         num_kept = _num_kept(config)
-        space = SearchSpace.of(network, num_kept=num_kept, activations=config.unit_activations)
+        _check_share(config.dense_share, spec.num_edges)
+        if config.controller == "magnitude":  # which begins with all edges
+            _check_fewer(num_kept, spec.num_edges)
+            return network, SearchSpace.of(network, num_kept="any")
+        space = _space(network, config)
         if num_kept is not None:
             first = space.sample(1, torch.Generator().manual_seed(seed))
             vector_to_topology(space.decode(first)[0], network)
@@ -70,14 +73,42 @@ def seeded_network(
         return network, space
 
 
+def _space(network: nn.Module, config: RunConfig) -> SearchSpace:
+    """Return the space of a network's structures; errors name the setting, not its argument."""
+    num_kept = _num_kept(config)
+    try:
+        return SearchSpace.of(network, num_kept=num_kept, activations=config.unit_activations)
+    except StructuredLayersError as error:
+        name = "num_edges" if config.edges_per_layer is None else "edges_per_layer"
+        raise StructuredLayersError(str(error).replace("num_kept", name)) from error
+
+
+def _check_share(share: float, num_edges: int) -> None:
+    if share < 1 and round(share * num_edges) == num_edges:
+        raise StructuredLayersError(
+            f"dense_share {share} leaves all {num_edges} edges; take a smaller one, or none"
+        )
+
+
+def _check_fewer(num_kept: NumKept, num_edges: int) -> None:
+    if isinstance(num_kept, int) and not 1 <= num_kept < num_edges:
+        raise StructuredLayersError(
+            f"num_edges must be at least 1 and less than all {num_edges} edges, of which the "
+            f"controller magnitude removes the others, got {num_kept}"
+        )
+
+
 def _num_kept(config: RunConfig) -> NumKept:
     if config.structure == "edge-mask":
         return "any"
     if config.edges_per_layer is not None:
         return config.edges_per_layer
-    if config.structure == "edges" and config.num_edges is None:
-        return DEFAULT_NUM_EDGES
-    return config.num_edges
+    return num_edges_left(config) if config.structure == "edges" else config.num_edges
+
+
+def num_edges_left(config: RunConfig) -> int:
+    """Return how many edges a network of structure edges has in the end."""
+    return DEFAULT_NUM_EDGES if config.num_edges is None else config.num_edges
 
 
 @torch.no_grad()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, Unpack
+from typing import Any, NamedTuple, TypeAlias, Unpack
 
 import numpy as np
 import torch
@@ -30,7 +30,7 @@ from structured_layers.specs import NetworkSpec
 
 from .policy_problem import PolicyProblem
 from .run_config import RunConfig
-from .run_network import DEFAULT_NUM_EDGES, network_spec, seeded_network
+from .run_network import network_spec, num_edges_left, seeded_network
 from .run_variants import DEFAULT_TOP, variant_options
 from .workers import Workers
 
@@ -46,12 +46,15 @@ CONTROLLERS: dict[str, Callable[..., Controller]] = {
 }
 
 
+Search: TypeAlias = ES | ESENAS | LatentColoring | MagnitudePruning
+
+
 class Parts(NamedTuple):
     """What a run consists of."""
 
     spec: NetworkSpec
     problem: PolicyProblem
-    search: ES | ESENAS | LatentColoring | MagnitudePruning
+    search: Search
 
 
 def build(config: RunConfig, **workers: Unpack[Workers]) -> Parts:
@@ -84,22 +87,34 @@ def build(config: RunConfig, **workers: Unpack[Workers]) -> Parts:
         "seed": search_seed,
         **_search_options(config, problem),
     }
+    return Parts(spec, problem, _search(config, problem, settings, controller_seed))
+
+
+def _search(
+    config: RunConfig, problem: PolicyProblem, settings: dict[str, Any], controller_seed: int
+) -> Search:
+    space = problem.search_space
     if space is None:
-        return Parts(spec, problem, ES(problem, **settings))
+        return ES(problem, **settings)
     if config.controller == "magnitude":
-        del settings["baseline"]
-        num_kept = DEFAULT_NUM_EDGES if config.num_edges is None else config.num_edges
-        settings["progress"] = partial(_progress, problem, config.total_steps)
-        if config.init_from is not None:  # nothing has to be learned first
-            settings["between"] = PRUNING_OF_TRAINED
-        return Parts(spec, problem, MagnitudePruning(problem, num_kept, **settings))
+        return _magnitude_pruning(config, problem, settings)
     if config.controller == "latent":
-        for name in ("center_init", "baseline"):
-            del settings[name]
-        return Parts(spec, problem, LatentColoring(problem, **settings))
+        not_taken = ("center_init", "baseline")
+        taken = {name: value for name, value in settings.items() if name not in not_taken}
+        return LatentColoring(problem, **taken)
     controller = _controller(config, space, controller_seed)
-    variants = variant_options(config, network, space)
-    return Parts(spec, problem, ESENAS(problem, controller, **variants, **settings))
+    variants = variant_options(config, problem.network, space)
+    return ESENAS(problem, controller, **variants, **settings)
+
+
+def _magnitude_pruning(
+    config: RunConfig, problem: PolicyProblem, settings: dict[str, Any]
+) -> MagnitudePruning:
+    taken = {name: value for name, value in settings.items() if name != "baseline"}
+    taken["progress"] = partial(_progress, problem, config.total_steps)
+    if config.init_from is not None:  # nothing has to be learned first
+        taken["between"] = PRUNING_OF_TRAINED
+    return MagnitudePruning(problem, num_edges_left(config), **taken)
 
 
 def _progress(problem: PolicyProblem, total_steps: int) -> float:

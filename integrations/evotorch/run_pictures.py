@@ -29,6 +29,9 @@ from .recorded_run import RecordedRun
 MAX_EDGES_OF_GRAPH = 300
 """The most edges of a network that is drawn as a graph; more of them hide each other."""
 
+NUM_RANDOM_STRUCTURES = 1000
+"""Structures that are drawn to see what chance gives."""
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -63,9 +66,11 @@ def _draw_returns(run: RecordedRun, folder: Path) -> Iterator[Picture]:
     curves = {"best candidate": (run.rows, "return_best"), "centre": (run.rows, "return_center")}
     path = folder / "best_per_interval.png"
     yield Picture(
-        plot_best_per_interval(curves, path, title=run.title), "Best of each interval",
-        "The highest returns in each twentieth of the environment steps. The best of many noisy "
-        "candidates is too good to be true.",
+        plot_best_per_interval(
+            curves, path, starts=dict.fromkeys(curves, run.start), title=run.title
+        ),
+        "Best of each interval", "The highest returns in each twentieth of the environment steps "
+        "of the search. The best of many noisy candidates is too good to be true.",
     )  # fmt: skip
     if len({row["num_weights"] for row in run.rows}) > 1 or run.archive:
         yield _draw_sizes(run, folder)
@@ -79,10 +84,11 @@ def _draw_sizes(run: RecordedRun, folder: Path) -> Picture:
         points if are_edges else [], folder / "return_against_edges.png",
         archive=run.archive, size_label=label, title=run.title,
     )  # fmt: skip
-    return Picture(
-        path, "Return against size", "The centre of every generation, and the candidates that no "
-        "other one beats in both, if they were kept.",
-    )  # fmt: skip
+    archive = "The candidates that no other one beats in both return and cost."
+    if not are_edges:
+        return Picture(path, "Return against cost", archive)
+    caption = "The centre of every generation."
+    return Picture(path, "Return against edges", f"{caption} {archive}" if run.archive else caption)
 
 
 def _draw_network(run: RecordedRun, folder: Path) -> Iterator[Picture]:
@@ -108,30 +114,41 @@ def _draw_frequencies(run: RecordedRun, folder: Path) -> Picture:
         label = "share of the commonest colour"
         caption = (
             "How many of the candidates since the last snapshot agree on the colour of an edge; "
-            f"one of {run.num_colors} by chance."
+            f"there are {run.num_colors} colours."
         )
+        if run.may_lack_edges:
+            caption += " That an edge is missing counts as one more."
     steps = [shot.env_steps for shot in run.snapshots]
     path = folder / "edge_frequencies.png"
     plot_edge_frequencies(
-        steps, shares, path, label=label, layer_sizes=run.layer_sizes, title=run.title
-    )
+        steps, shares, path, label=label, layer_sizes=run.layer_sizes, start=run.start,
+        title=run.title,
+    )  # fmt: skip
     return Picture(path, "What the controller agrees on", caption)
+
+
+def _draw_entropies(run: RecordedRun, folder: Path) -> Picture:
+    random = run.random_topologies(NUM_RANDOM_STRUCTURES)
+    chance = [metrics.partition_entropy(colors) for colors in random]
+    low, high = (float(q) for q in np.quantile(chance, (0.025, 0.975)))
+    lines = {"best colouring": [metrics.partition_entropy(colors) for colors in run.topologies()]}
+    panel = Panel("entropy (bits)", lines, (low, high), "95 % of random structures")
+    steps = [shot.env_steps for shot in run.snapshots]
+    path = plot_over_steps(steps, [panel], folder / "entropies.png", title=run.title)
+    caption = (
+        "The entropy of how many edges have which colour, against that of structures drawn at "
+        "random from the search space."
+    )
+    if run.may_lack_edges:
+        caption += " Missing edges count as one more colour."
+    return Picture(path, "Entropy of the colouring", caption)
 
 
 def _draw_structure(run: RecordedRun, folder: Path) -> Iterator[Picture]:
     """Draw entropies, displacement ranks and the way from one structure to the next."""
     steps, structures = [shot.env_steps for shot in run.snapshots], run.topologies()
     if run.num_colors is not None:
-        entropies = [metrics.partition_entropy(colors) for colors in structures]
-        chance = metrics.random_partition_entropies(structures.shape[1], run.num_colors)
-        low, high = (float(q) for q in np.quantile(chance, (0.025, 0.975)))
-        lines = {"best colouring": entropies}
-        panel = Panel("entropy (bits)", lines, (low, high), "95 % of uniformly random colourings")
-        yield Picture(
-            plot_over_steps(steps, [panel], folder / "entropies.png", title=run.title),
-            "Entropy of the colouring", "The entropy of how many edges have which colour, against "
-            "that of colourings drawn at random.",
-        )  # fmt: skip
+        yield _draw_entropies(run, folder)
     yield Picture(
         plot_over_steps(steps, _ranks(run), folder / "displacement_ranks.png", title=run.title),
         "Displacement ranks", "Of the weight matrices of the centre, entries of the displacement "

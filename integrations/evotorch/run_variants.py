@@ -17,7 +17,7 @@ from structured_layers.algorithms import (
     SearchSpace,
     TargetEdges,
 )
-from structured_layers.algorithms.objectives import Objective, check_target
+from structured_layers.algorithms.objectives import Objective, check_target, most_edges
 from structured_layers.algorithms.pareto import Cost
 from structured_layers.errors import StructuredLayersError
 
@@ -47,6 +47,8 @@ _UNSET = {
 _WITHOUT_VARIANTS = ("latent", "magnitude")
 # A local search compares pairs of one structure within a generation, and keeps its incumbent there.
 _NOT_IN_LOCAL_SEARCH = ("num_observed", "phase_length", "num_elites", "paired_structures")
+# What leaves a local search without pairs of opposite signs, whose mean it needs.
+_WITHOUT_PAIRS = (("estimator", ("forward", "vanilla")), ("optimizer", ("cmaes",)))
 
 
 def check_variants(config: RunConfig) -> None:
@@ -68,9 +70,36 @@ def check_variants(config: RunConfig) -> None:
                 f"its incumbent among them, in every generation; leave it out or take another "
                 f"controller"
             )
+    _check_pairs(config)
+    _check_phases(config)
     _check_cost(config)
     _check_target(config)
     _check_transfer(config)
+
+
+def _check_pairs(config: RunConfig) -> None:
+    # with no mutation a structure is held, and nothing is compared
+    if config.controller != "local-search" or config.num_mutations == 0:
+        return
+    for name, values in _WITHOUT_PAIRS:
+        if getattr(config, name) in values:
+            raise StructuredLayersError(
+                f"{name} {getattr(config, name)} makes no pairs of opposite signs, by which a "
+                f"local search compares structures; take estimator antithetic and another "
+                f"optimizer than cmaes, or hold the structure with num_mutations 0"
+            )
+
+
+def _check_phases(config: RunConfig) -> None:
+    if config.phase_length is None:
+        return
+    # an episode has one step at least
+    steps = (config.popsize + config.center_evaluations) * config.num_episodes
+    if config.phase_length * steps > config.total_steps:
+        raise StructuredLayersError(
+            f"phase_length {config.phase_length} is too long for a phase to end: a generation "
+            f"takes {steps} environment steps or more, and total_steps is {config.total_steps}"
+        )
 
 
 def _check_cost(config: RunConfig) -> None:
@@ -151,5 +180,10 @@ def _objective(config: RunConfig, space: SearchSpace, cost: Cost | None) -> Obje
     if cost is not None and config.cost_weight is not None:
         return Penalty(cost, config.cost_weight)
     if cost is not None and config.cost_limit is not None:
+        if config.cost == "edges" and config.cost_limit >= most_edges(space):
+            raise StructuredLayersError(
+                f"cost_limit must be less than all {most_edges(space)} edges that there are, or "
+                f"every structure keeps within it, got {config.cost_limit:g}"
+            )
         return Limit(cost, config.cost_limit)
     return None

@@ -11,12 +11,15 @@ from torch import Tensor
 
 from structured_layers.algorithms import ESENAS, FixedPopulation, SearchSpace
 from structured_layers.algorithms.checkpoints import read_checkpoint
+from structured_layers.algorithms.search_spaces import ProductSpace, UnitActivationChoice
 from structured_layers.errors import CheckpointError, StructuredLayersError
 from structured_layers.files import DAMAGE
 from structured_layers.specs import NetworkSpec
 
+from .run_config import RunConfig
 from .run_files import read_run_config
 from .run_parts import Parts, build
+from .run_variants import DEFAULT_TOP
 
 
 class KnownStructures(NamedTuple):
@@ -61,11 +64,21 @@ def read_structures(folder: str | Path, top: int) -> KnownStructures:
     return KnownStructures(str(folder), parts.spec, space, decisions)
 
 
+def hold_as_configured(config: RunConfig, parts: Parts) -> None:
+    """Let a new search hold the structures of the run that its settings name, if they name one.
+
+    Raises:
+        StructuredLayersError: they cannot be read, or do not fit.
+    """
+    if config.init_topologies is not None:
+        hold_structures(read_structures(config.init_topologies, config.top or DEFAULT_TOP), parts)
+
+
 def hold_structures(known: KnownStructures, parts: Parts) -> None:
     """Let the fixed population of a search that has not begun be the structures of another run.
 
     Raises:
-        StructuredLayersError: networks or spaces of different shapes.
+        StructuredLayersError: networks or spaces of different shapes, or other activations.
     """
     # biases are no part of a structure
     if replace(known.spec, output_bias=parts.spec.output_bias) != parts.spec:
@@ -83,6 +96,12 @@ def hold_structures(known: KnownStructures, parts: Parts) -> None:
             f"{0 if space is None else space.num_edges}; take the same --num-edges and other "
             f"settings of the structure"
         )
+    if _activations(space) != _activations(known.space):
+        raise StructuredLayersError(
+            f"a structure says of each unit which activation of a list it has: that of "
+            f"{known.name} is {' '.join(_activations(known.space))}, that of this run "
+            f"{' '.join(_activations(space))}; take the same --unit-activations in the same order"
+        )
     if not isinstance(search, ESENAS) or not isinstance(search.controller, FixedPopulation):
         raise StructuredLayersError("structures of another run are held by the controller fixed")
     search.controller.hold(known.decisions)
@@ -90,6 +109,12 @@ def hold_structures(known: KnownStructures, parts: Parts) -> None:
 
 def _shape(space: SearchSpace) -> tuple[type, list[int], list[slice], int]:
     return type(space), space.num_choices.tolist(), space.distinct_groups, space.num_edges
+
+
+def _activations(space: SearchSpace) -> list[str]:
+    """Return the activations that units choose from, in the order of their numbers."""
+    factors = space.factors if isinstance(space, ProductSpace) else (space,)
+    return [kind for f in factors if isinstance(f, UnitActivationChoice) for kind in f.kinds]
 
 
 def _described(spec: NetworkSpec) -> str:

@@ -18,16 +18,18 @@ def plot_edge_frequencies(
     *,
     label: str,
     layer_sizes: list[int],
+    start: int = 0,
     title: str = "",
 ) -> Path:
     """Draw a row for each edge and a column for each moment, and their mean above.
 
     Args:
-        steps: environment steps of the moments, (S,).
+        steps: environment steps of the moments, (S,); each shows what happened since the last one.
         certainty: (S, E), from 0 to 1.
         path: of the PNG.
         label: what the certainty is.
         layer_sizes: how many edges each layer has; they add up to E.
+        start: environment steps before the first of what is shown.
         title: over the picture.
 
     Returns:
@@ -39,11 +41,14 @@ def plot_edge_frequencies(
     num_edges = certainty.shape[1]
     figure = new_figure(8, min(max(0.1 * num_edges, 2.0), 4.5) + 1.8)
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(1, 2.6))
-    top.plot(steps, certainty.mean(axis=1), color=color(0), marker="o" if len(steps) < 3 else "")
+    top.plot(
+        steps, certainty.mean(axis=1), color=color(0), marker="o" if len(steps) < 3 else "",
+        clip_on=False,  # the last moment lies on the edge
+    )  # fmt: skip
     top.set(ylabel="mean", ylim=(0, 1.02), title=title)
     top.grid(alpha=0.3)
     image = bottom.pcolormesh(
-        _borders(steps), np.arange(num_edges + 1), certainty.T, cmap="viridis", vmin=0, vmax=1
+        [start, *steps], np.arange(num_edges + 1), certainty.T, cmap="viridis", vmin=0, vmax=1
     )
     for border in np.cumsum(layer_sizes)[:-1]:
         bottom.axhline(border, color="white", linewidth=1)
@@ -54,8 +59,3 @@ def plot_edge_frequencies(
     only_whole_ticks(bottom.yaxis)
     figure.colorbar(image, ax=[top, bottom], label=label)
     return save_figure(figure, path)
-
-
-def _borders(steps: list[int]) -> list[int]:
-    """Return where columns begin and end: each moment shows what happened before it."""
-    return [0, *steps]

@@ -60,7 +60,8 @@ def plot_learning_curve(rows: Rows, path: Path, *, title: str = "", phase_rows: 
     label_steps(axes)
     axes.grid(visible=False, axis="x")  # not to be mixed up with the updates
     axes.set(ylabel="return of an episode", title=title)
-    axes.legend(fontsize=8)
+    # below, since bands fill the whole height of a short run
+    figure.legend(loc="outside lower center", ncols=3, fontsize=8)
     return save_figure(figure, path)
 
 

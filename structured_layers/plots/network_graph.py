@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MAX_UNITS = 60
-"""The most units of a column that are named."""
+"""The most units of a column that are named or numbered."""
 
 BEND = 0.1
 """How far an edge that skips a column is bent, with columns of height 1."""
@@ -41,8 +41,9 @@ class Edge:
 def plot_network_graph(network: nn.Module, path: Path, *, title: str = "") -> Path:
     """Draw every unit and every edge that exists, as wide as its weight is large.
 
-    Inputs are left, outputs right. Positive weights are blue, negative ones orange and dashed. A
-    hidden unit with an activation of its own is named by it.
+    Inputs are left, outputs right, numbered from 0 as in observations and actions. Positive weights
+    are blue, negative ones orange and dashed. A hidden unit with an activation of its own is named
+    by it.
 
     Args:
         network: of linear and structured layers in a row, or a ``SkipMLP``.
@@ -74,6 +75,8 @@ def plot_network_graph(network: nn.Module, path: Path, *, title: str = "") -> Pa
         across, heights = zip(*column, strict=True)
         axes.scatter(across, heights, s=22, color="0.25", zorder=3)
         axes.text(number, bottom - 0.04, _column_name(number, len(sizes)), ha="center", va="top")
+    _number_units(axes, columns[0], -0.05, "right")
+    _number_units(axes, columns[-1], 0.05, "left")
     _name_units(axes, network, columns)
     axes.set(title=title, xlim=(-0.3, len(sizes) - 0.7), ylim=(bottom - 0.12, 1 + margin))
     axes.axis("off")
@@ -147,6 +150,15 @@ def _line(edge: Edge) -> list[Point]:
     share = np.linspace(0, 1, 20)
     bend = BEND * np.sin(np.pi * share) * (1 if y0 + y1 > 1 else -1)
     return list(zip(x0 + share * (x1 - x0), y0 + share * (y1 - y0) + bend, strict=True))
+
+
+def _number_units(
+    axes: Axes, column: list[Point], shift: float, side: Literal["left", "right"]
+) -> None:
+    """Write the number of each unit of a column beside it."""
+    if len(column) <= MAX_UNITS:
+        for number, (x, y) in enumerate(column):
+            axes.text(x + shift, y, str(number), fontsize=6, ha=side, va="center")
 
 
 def _name_units(axes: Axes, network: nn.Module, columns: list[list[Point]]) -> None:

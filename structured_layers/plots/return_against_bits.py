@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .figure import new_figure, save_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,17 @@ def plot_return_against_bits(
             fontweight="bold" if on_front else "normal",
         )  # fmt: skip
     axes.set(xscale="log", xlabel=xlabel, ylabel="return of an episode", title=title)
+    _write_sizes(axes)
     axes.margins(x=0.1, y=0.22)  # for the names
     axes.grid(alpha=0.3, which="both")
     axes.legend(loc="lower right")
     return save_figure(figure, path)
+
+
+def _write_sizes(axes: Axes) -> None:
+    """Write sizes as numbers, not as powers of ten, of which a narrow range has none."""
+    from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
+
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.xaxis.set_minor_formatter(NullFormatter())

@@ -44,7 +44,7 @@ def plot_return_against_edges(
             zorder=2.5,
             label="centre of a generation",
         )
-        figure.colorbar(shown, ax=axes, label="generation")
+        only_whole_ticks(figure.colorbar(shown, ax=axes, label="generation").ax.yaxis)
     if archive:
         sizes, returns = zip(*sorted(archive), strict=True)
         axes.step(

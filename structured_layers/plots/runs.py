@@ -74,6 +74,8 @@ def plot_run_panels(runs: Mapping[str, Rows], path: Path, *, same_scale: bool = 
             axes.set_ylabel("return of an episode")
         if number < len(runs) - columns:
             axes.set_xlabel("")
+        else:  # the panel below may be missing
+            axes.tick_params(labelbottom=True)
     figure.legend(*all_axes.flat[0].get_legend_handles_labels(), loc="outside lower center",
                   ncols=3, fontsize=8)  # fmt: skip
     return save_figure(figure, path)
