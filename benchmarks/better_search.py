@@ -28,9 +28,9 @@ RUNS: dict[str, tuple[str, tuple[int, ...], str | None]] = {
     "64-edges": ("--structure edges --num-edges 64 --total-steps 10000000", (0, 2), SPARSE),
     # without gradients: the dense network is trained by the evolution strategy, too
     "evolution-17-colors": ("--num-colors 17 --total-steps 24900000", SEEDS, None),
-    "3-colors": (f"--num-colors 3 --total-steps 8000000 {LATENT}", (0,), EVOLVED),
-    "2-colors": (f"--num-colors 2 --total-steps 8000000 {LATENT}", (0,), EVOLVED),
-    "5-colors": (f"--num-colors 5 --total-steps 8000000 {LATENT}", (0,), EVOLVED),
+    "3-colors": (f"--num-colors 3 --total-steps 5000000 {LATENT}", (0,), EVOLVED),
+    "2-colors": (f"--num-colors 2 --total-steps 5000000 {LATENT}", (0,), EVOLVED),
+    "5-colors": (f"--num-colors 5 --total-steps 5000000 {LATENT}", (0,), EVOLVED),
     "50-colors": ("--num-colors 50 --total-steps 3000000", (0,), PPO),
     "8-colors": ("--num-colors 8 --total-steps 5000000", (0,), PPO),
 }
@@ -46,7 +46,7 @@ COMPARED: dict[str, tuple[str, tuple[int, ...], str | None]] = {
     ),
     "17-colors-recolored": ("--num-colors 17 --num-mutations 1 --total-steps 10000000", (0,), PPO),
     "3-colors-held": (
-        "--num-colors 3 --stdev 0.03 --learning-rate 0.02 --total-steps 8000000", (0,), EVOLVED,
+        "--num-colors 3 --stdev 0.03 --learning-rate 0.02 --total-steps 5000000", (0,), EVOLVED,
     ),
 }  # fmt: skip
 

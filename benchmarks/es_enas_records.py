@@ -30,7 +30,7 @@ from structured_layers.plots.figure import color, new_figure, save_figure
 GROUP = "es_enas"  # folder of these records under benchmarks/results/
 ASSETS = ROOT / "docs" / "assets"
 CONTROLLERS = ("regularized-evolution", "policy-gradient", "random", "fixed")
-LONG, MIDDLE, SHORT = 30_000_000, 12_000_000, 4_000_000
+LONG, MIDDLE, SHORT = 30_000_000, 6_000_000, 4_000_000
 SMALL = "--popsize 40 --center-evaluations 4 --learning-rate 0.02"  # generations of shorter runs
 WINDOW = 20  # generations of a moving mean
 

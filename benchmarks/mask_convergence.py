@@ -74,7 +74,7 @@ def draw(seeds: dict[str, dict[str, Any]], path: Path) -> None:
 def main() -> None:
     """Train, write the record and draw the picture."""
     parser = argparse.ArgumentParser(description="Convergence of the policy gradient to a mask.")
-    parser.add_argument("--total-steps", type=int, default=30_000_000, help="of each seed")
+    parser.add_argument("--total-steps", type=int, default=5_000_000, help="of each seed")
     parser.add_argument("--popsize", type=int, default=100)
     parser.add_argument("--num-actors", default="2")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "mask_convergence")

@@ -256,7 +256,7 @@ def test_equal_objectives_teach_nothing_and_break_nothing() -> None:
         ({"critic_decay": 1.0}, r"critic_decay must be in \[0, 1\), got 1.0"),
         ({"update_batch_size": 0}, "update_batch_size must be an integer of at least 1, got 0"),
         ({"num_epochs": 0}, "num_epochs must be an integer of at least 1, got 0"),
-        ({"num_epochs": 5}, "max_steps must be an integer of at least 5, that of one batch, got 4"),
+        ({"num_epochs": 3}, "max_steps must be an integer of at least 3, that of one batch, got 2"),
         ({"replay_size": 0}, "replay_size must be an integer of at least 1, got 0"),
         ({"replay_size": 2.5}, "replay_size must be an integer of at least 1, got 2.5"),
         ({"replay_share": 1.0}, r"replay_share must be in \[0, 1\), got 1.0"),

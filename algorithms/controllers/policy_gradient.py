@@ -65,7 +65,7 @@ class PolicyGradient(Controller):
         temperature: float = 1.0,
         update_batch_size: int = 64,
         num_epochs: int | None = None,
-        max_steps: int = 4,
+        max_steps: int = 2,
         replay_size: int = 32,
         replay_share: float = 0.1,
         seed: int | None = None,
