@@ -41,8 +41,8 @@ def test_every_run_comes_after_the_one_that_it_starts_at() -> None:
         assert run.command[0] == "train"
         if "--init-from" in run.command:
             source = run.command[run.command.index("--init-from") + 1]
-            is_record = (BENCHMARKS.parent / source).is_dir()
-            assert source.removeprefix("runs/") in names or is_record
+            is_model = source.startswith("benchmarks/results/sb3/halfcheetah-")
+            assert is_model or source.removeprefix("runs/").removesuffix("/dense") in names
         names.append(run.name)
     assert len(set(names)) == len(names)
 
@@ -63,22 +63,34 @@ def test_the_planned_commands_are_understood() -> None:
 def test_a_row_has_all_steps_and_the_goal_of_its_size() -> None:
     from better_search_tables import better_search_parts
 
+    started = "structured-layers train HalfCheetah-v5 --num-colors 17 --init-from x/model.zip"
+    latent = "structured-layers train HalfCheetah-v5 --controller latent --stdev 0.03"
+    cmaes = "structured-layers train HalfCheetah-v5 --num-colors 17 --optimizer cmaes"
+    edges = {"structure": "edges", "weights": 64}
     records = {
-        "a-seed0": record(),
-        "a-seed1": record(seed=1, return_mean=4800.0, env_steps_before=0),
-        "b-seed0": record(structure="edges", weights=100, return_mean=9000.0),
-        "c-seed0": record(structure="edges", weights=64, return_mean=5437.0),
+        "halfcheetah-17-colors-seed0": record(command=started),
+        "halfcheetah-17-colors-seed1": record(command=started, seed=1, return_mean=4800.0),
+        "halfcheetah-64-edges-seed0": record(**edges, return_mean=5437.0, env_steps_before=0),
+        "halfcheetah-50-colors-seed0": record(command=started, weights=50, return_mean=9000.0),
+        "halfcheetah-3-colors-seed0": record(command=latent, weights=3),
+        "halfcheetah-17-colors-cmaes-seed0": record(command=cmaes),
     }
     parts = better_search_parts(records)
-    rows = [line for line in parts["reached"] if line.startswith("| HalfCheetah")]
-    assert rows == [
-        "| HalfCheetah-v5 | 17 for 736 edges | 5,248 | 2,378 | 13,000,000; 2,000,000 | "
-        "5,282 ± 74; 4,800 ± 74 | above 4,894: 1 of 2 |",
-        "| HalfCheetah-v5 | 64 of 736 edges | 5,248 | 2,378 | 13,000,000 | 5,437 ± 74 | "
-        "above 5,436: 1 of 1 |",
-        "| HalfCheetah-v5 | 100 of 736 edges | 5,248 | 2,378 | 13,000,000 | 9,000 ± 74 | none |",
+    bits, returns = "2,378", "5,282 ± 74"
+    assert parts["reached"][2:-1] == [
+        f"| 3 for 736 edges | evolution | latent coloring, σ 0.03 | {bits} | 13.0M | {returns} "
+        "| 4,894: passed by 1 of 1 |",
+        f"| 17 for 736 edges | PPO | coloring held | {bits} | 13.0M; 13.0M | {returns}; 4,800 ± 74 "
+        "| 4,894: passed by 1 of 2 |",
+        f"| 50 for 736 edges | PPO | coloring held | {bits} | 13.0M | 9,000 ± 74 | none |",
+        f"| 64 of 736 edges | evolution | edges held | {bits} | 2.0M | 5,437 ± 74 "
+        "| 5,436: passed by 1 of 1 |",
     ]
-    assert parts["commands"].count("structured-layers train HalfCheetah-v5") == 3
+    assert parts["compared"][2:-1] == [
+        f"| 17 for 736 edges | evolution | coloring held, CMA-ES | {bits} | 13.0M | {returns} "
+        "| 4,894: passed by 1 of 1 |",
+    ]
+    assert parts["commands"].count(started) == 2  # a group's first seed
     assert "commit `0123456789ab`, a machine" in parts["commands"]
 
 

@@ -117,6 +117,7 @@ class PolicyProblem(CrewedProblem):
             strict=strict,
         )
         self.env, self.network, self.search_space = env, network, search_space
+        warn_without_native_task(env, simulator)  # here and not in every actor
         self._set_simulator(simulator, capacity, env_config)
         self._set_episodes(episode_length, num_episodes, seed, common_seeds=common_seeds)
         self.alive_bonus = alive_bonus
@@ -131,7 +132,6 @@ class PolicyProblem(CrewedProblem):
         self.env_config = plain_config(self.env, env_config)
         self._simulator_kind, self._capacity = kind, capacity
         self._simulator: Simulator | None = None
-        warn_without_native_task(self.env, kind)  # here and not in every actor
         self.observation_size = self.simulator.observation_size
         self.action_space = self.simulator.action_space
         check_network(self.network, self.observation_size, self.action_space)
