@@ -30,7 +30,7 @@ from structured_layers.plots.figure import color, new_figure, save_figure
 GROUP = "es_enas"  # folder of these records under benchmarks/results/
 ASSETS = ROOT / "docs" / "assets"
 CONTROLLERS = ("regularized-evolution", "policy-gradient", "random", "fixed")
-LONG, MIDDLE, SHORT = 30_000_000, 6_000_000, 4_000_000
+LONG, MIDDLE, SHORT = 30_000_000, 4_000_000, 2_000_000
 SMALL = "--popsize 40 --center-evaluations 4 --learning-rate 0.02"  # generations of shorter runs
 WINDOW = 20  # generations of a moving mean
 
@@ -57,9 +57,9 @@ RUNS: dict[str, tuple[str, str, int]] = {
     "halfcheetah-17-colors-phases": (
         "HalfCheetah-v5",
         "--num-colors 17 --controller policy-gradient --controller-algorithm reinforce "
-        "--phase-length 10 --estimator forward --center-structures sampled --popsize 50 "
-        "--center-evaluations 5",
-        6_000_000,
+        "--phase-length 10 --estimator forward --center-structures sampled --popsize 20 "
+        "--center-evaluations 2",
+        3_000_000,
     ),
 }  # fmt: skip
 

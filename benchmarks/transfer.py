@@ -65,7 +65,7 @@ def _planned(name: str, env: str, seed: int, options: list[str]) -> Planned:
 def main() -> int:
     """List, run or draw."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--total-steps", type=int, default=4_000_000)
+    parser.add_argument("--total-steps", type=int, default=2_000_000)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--num-actors", type=int, default=0)
     parser.add_argument("--only", default="", help="runs whose name contains this")
