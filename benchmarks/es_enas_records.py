@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from better_search import GROUP as BETTER
 from machine import RESULTS, ROOT
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from numpy.typing import NDArray
 
 from structured_layers.plots.figure import color, new_figure, save_figure
@@ -178,7 +179,10 @@ def draw_frontier(path: Path) -> None:
         ylabel="return over 100 fresh episodes",
         title="HalfCheetah-v5",
     )
-    axes.grid(alpha=0.3, which="both")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5, 7)))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
     print(save_figure(figure, path))
 
