@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from better_search import COMPARED, RUNS
+from better_search import COMPARED, PPO, RUNS, SPARSE
 from markdown_tables import table
 
 Record = dict[str, Any]
@@ -15,13 +15,37 @@ MISSING = ["Nothing is recorded yet.", ""]
 GOALS = {"chromatic": (17, 4_894), "edges": (64, 5_436)}
 
 
-def better_search_parts(records: dict[str, Record]) -> dict[str, list[str]]:
-    """Return the parts of the page by the names of their markers."""
+def better_search_parts(
+    records: dict[str, Record], models: dict[str, Record]
+) -> dict[str, list[str]]:
+    """Return the parts of the page by the names of their markers.
+
+    Args:
+        records: of the search, by their names.
+        models: those of Stable-Baselines3, by their names.
+    """
     return {
+        "starts": _starts(models),
         "reached": reached_table(records),
         "compared": _table(records, COMPARED),
         "commands": commands(records),
     }
+
+
+def _starts(models: dict[str, Record]) -> list[str]:
+    """Return a row for each actor of PPO that a search started at."""
+    rows = [
+        (
+            f"{record['weights']} weights, seed {record['seed']}",
+            f"{record['env_steps'] / 1e6:.1f}M",
+            f"{record['return_mean']:,.0f} ± {record['return_std']:,.0f}",
+            f"{record['return_min']:,.0f}",
+        )
+        for name, record in sorted(models.items())
+        if name.rpartition("-seed")[0] in (PPO, SPARSE)
+    ]
+    header = ("actor of PPO", "env steps", "return", "worst episode")
+    return table(header, rows) if rows else MISSING
 
 
 def reached_table(records: dict[str, Record]) -> list[str]:

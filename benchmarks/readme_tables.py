@@ -95,7 +95,9 @@ def outdated_files(root: Path) -> dict[Path, bytes]:
             read_measurement(results / "controllers.json"),
             read_measurement(results / "mask_convergence.json"),
         ),
-        docs / "better_search.md": better_search_parts(read_records(results / BETTER_SEARCH)),
+        docs / "better_search.md": better_search_parts(
+            read_records(results / BETTER_SEARCH), read_records(results / "sb3")
+        ),
         docs / "es_enas_results.md": es_enas_parts(results, read_records(results / ES_ENAS)),
         docs / "search_results.md": search_parts(
             read_records(results / GROUP), read_measurement(results / "ars_settings.json")

@@ -75,7 +75,7 @@ def test_a_row_has_all_steps_and_the_goal_of_its_size() -> None:
         "halfcheetah-3-colors-seed0": record(command=latent, weights=3),
         "halfcheetah-17-colors-cmaes-seed0": record(command=cmaes),
     }
-    parts = better_search_parts(records)
+    parts = better_search_parts(records, {})
     bits, returns = "2,378", "5,282 ± 74"
     assert parts["reached"][2:-1] == [
         f"| 3 for 736 edges | evolution | latent coloring, σ 0.03 | {bits} | 13.0M | {returns} "
@@ -97,4 +97,4 @@ def test_a_row_has_all_steps_and_the_goal_of_its_size() -> None:
 def test_pages_without_records_say_so() -> None:
     from better_search_tables import better_search_parts
 
-    assert better_search_parts({})["reached"][0] == "Nothing is recorded yet."
+    assert better_search_parts({}, {})["reached"][0] == "Nothing is recorded yet."
