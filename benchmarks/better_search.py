@@ -21,7 +21,8 @@ from machine import RESULTS, ROOT
 GROUP = "better_search"  # folder of these records under benchmarks/results/
 SEEDS = (0, 1, 2)
 
-PPO, SPARSE, EVOLVED = "halfcheetah-start", "halfcheetah-64-edges", "evolution-17-colors"
+PPO, SPARSE = "halfcheetah-start", "halfcheetah-64-edges"  # records of Stable-Baselines3
+EVOLVED = "halfcheetah-evolution-17-colors-seed{seed}/dense"  # and runs
 LATENT = "--controller latent --stdev 0.03 --learning-rate 0.02"
 RUNS: dict[str, tuple[str, tuple[int, ...], str | None]] = {
     "17-colors": ("--num-colors 17 --total-steps 10000000", SEEDS, PPO),
@@ -31,6 +32,11 @@ RUNS: dict[str, tuple[str, tuple[int, ...], str | None]] = {
     "3-colors": (f"--num-colors 3 --total-steps 5000000 {LATENT}", (0,), EVOLVED),
     "2-colors": (f"--num-colors 2 --total-steps 5000000 {LATENT}", (0,), EVOLVED),
     "5-colors": (f"--num-colors 5 --total-steps 5000000 {LATENT}", (0,), EVOLVED),
+    "5-colors-longer": (
+        "--num-colors 5 --total-steps 3100000",
+        (0,),
+        "halfcheetah-5-colors-seed{seed}",
+    ),
     "50-colors": ("--num-colors 50 --total-steps 3000000", (0,), PPO),
     "8-colors": ("--num-colors 8 --total-steps 5000000", (0,), PPO),
 }
@@ -71,8 +77,8 @@ def _start(start: str | None, seed: int) -> str:
     """Return the options that let a run start at the policy of the same seed."""
     if start is None:
         return ""
-    if start == EVOLVED:
-        return f"--init-from runs/halfcheetah-{EVOLVED}-seed{seed}/dense"
+    if start not in (PPO, SPARSE):
+        return f"--init-from runs/{start.format(seed=seed)}"
     folder = f"benchmarks/results/sb3/{start}-seed{seed}"
     files = f"--init-from {folder}/model.zip --init-vecnormalize {folder}/vecnormalize.pkl"
     return f"--output-bias {files}"
