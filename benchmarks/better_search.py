@@ -32,14 +32,19 @@ RUNS: dict[str, tuple[str, tuple[int, ...], str | None]] = {
     "3-colors": (f"--num-colors 3 --total-steps 5000000 {LATENT}", (0,), EVOLVED),
     "2-colors": (f"--num-colors 2 --total-steps 5000000 {LATENT}", (0,), EVOLVED),
     "5-colors": (f"--num-colors 5 --total-steps 5000000 {LATENT}", (0,), EVOLVED),
-    "5-colors-longer": (
-        "--num-colors 5 --total-steps 3100000",
-        (0,),
-        "halfcheetah-5-colors-seed{seed}",
+    **{
+        f"{colors}-colors-longer": (
+            f"--num-colors {colors} --total-steps 3100000", (0,),
+            f"halfcheetah-{colors}-colors-seed{{seed}}",
+        )
+        for colors in (5, 3, 2)
+    },
+    "5-colors-longest": (
+        "--num-colors 5 --total-steps 3100000", (0,), "halfcheetah-5-colors-longer-seed{seed}",
     ),
     "50-colors": ("--num-colors 50 --total-steps 3000000", (0,), PPO),
     "8-colors": ("--num-colors 8 --total-steps 5000000", (0,), PPO),
-}
+}  # fmt: skip
 """By the name of the record: options of train, the seeds, and what the run starts at."""
 
 # What the choices of the preset were compared with.
