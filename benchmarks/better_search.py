@@ -42,6 +42,14 @@ RUNS: dict[str, tuple[str, tuple[int, ...], str | None]] = {
     "5-colors-longest": (
         "--num-colors 5 --total-steps 3100000", (0,), "halfcheetah-5-colors-longer-seed{seed}",
     ),
+    "5-colors-from-17": (
+        "--num-colors 5 --controller latent --total-steps 4000000 --stdev 0.02 "
+        "--learning-rate 0.01 --output-bias", (2,), "halfcheetah-17-colors-seed{seed}",
+    ),
+    "5-colors-from-17-longer": (
+        "--num-colors 5 --total-steps 4000000 --output-bias", (2,),
+        "halfcheetah-5-colors-from-17-seed{seed}",
+    ),
     "50-colors": ("--num-colors 50 --total-steps 3000000", (0,), PPO),
     "8-colors": ("--num-colors 8 --total-steps 5000000", (0,), PPO),
 }  # fmt: skip

@@ -70,7 +70,7 @@ def _row(group: list[Record]) -> tuple[str, ...]:
     join = "of" if first["structure"] == "edges" else "for"
     return (
         f"{first['weights']} {join} {first['dense_weights']} edges",
-        "PPO" if "model.zip" in first["command"] else "evolution",
+        "PPO" if "--output-bias" in first["command"] else "evolution",  # as PPO's actors have
         _how(first["command"]),
         f"{_smallest(first['bits']):,}",
         "; ".join(f"{_steps(r) / 1e6:.1f}M" for r in group),

@@ -63,7 +63,7 @@ def test_the_planned_commands_are_understood() -> None:
 def test_a_row_has_all_steps_and_the_goal_of_its_size() -> None:
     from better_search_tables import better_search_parts
 
-    started = "structured-layers train HalfCheetah-v5 --num-colors 17 --init-from x/model.zip"
+    started = "structured-layers train HalfCheetah-v5 --num-colors 17 --output-bias"
     latent = "structured-layers train HalfCheetah-v5 --controller latent --stdev 0.03"
     cmaes = "structured-layers train HalfCheetah-v5 --num-colors 17 --optimizer cmaes"
     edges = {"structure": "edges", "weights": 64}
