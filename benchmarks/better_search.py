@@ -12,11 +12,9 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import subprocess
 import sys
-from typing import NamedTuple
 
-from machine import RESULTS, ROOT
+from planned_records import Planned, record_planned
 
 GROUP = "better_search"  # folder of these records under benchmarks/results/
 SEEDS = (0, 1, 2)
@@ -70,13 +68,6 @@ COMPARED: dict[str, tuple[str, tuple[int, ...], str | None]] = {
 }  # fmt: skip
 
 
-class Planned(NamedTuple):
-    """A run: the name of its record and the words after ``train``."""
-
-    name: str
-    command: list[str]
-
-
 def planned_runs() -> list[Planned]:
     """Return all runs, the most important first, each after the one that it starts at."""
     return [
@@ -108,18 +99,8 @@ def main() -> int:
     parser.add_argument("--only", default="", help="runs whose name contains this")
     parser.add_argument("--list", action="store_true", help="print the commands and stop")
     args = parser.parse_args()
-    for run in planned_runs():
-        if args.only not in run.name:
-            continue
-        script = ["benchmarks/record_run.py", "--group", GROUP, run.name]
-        command = [sys.executable, *script, "--", *run.command]
-        if args.list:
-            print(shlex.join(["python", *command[1:]]))
-        elif not (RESULTS / GROUP / run.name / "record.json").exists():
-            code = subprocess.run(command, cwd=ROOT).returncode
-            if code:
-                return code
-    return 0
+    runs = planned_runs()
+    return record_planned(GROUP, runs, only=args.only, just_list=args.list)
 
 
 if __name__ == "__main__":

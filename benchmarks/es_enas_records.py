@@ -15,16 +15,16 @@ import argparse
 import csv
 import json
 import shlex
-import subprocess
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from better_search import GROUP as BETTER
 from machine import RESULTS, ROOT
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from numpy.typing import NDArray
+from planned_records import Planned, record_planned
 
 from structured_layers.plots.figure import color, new_figure, save_figure
 
@@ -65,13 +65,6 @@ RUNS: dict[str, tuple[str, str, int]] = {
 }  # fmt: skip
 
 
-class Planned(NamedTuple):
-    """A run: the name of its record and the words after ``train``."""
-
-    name: str
-    command: list[str]
-
-
 def planned_runs(seeds: int = 1) -> list[Planned]:
     """Return all runs, the most important first."""
     return [
@@ -102,18 +95,8 @@ def main() -> int:
         draw_controllers(ASSETS / "controllers_halfcheetah.png")
         draw_frontier(ASSETS / "frontier_halfcheetah.png")
         return 0
-    for run in planned_runs(args.seeds):
-        if args.only not in run.name:
-            continue
-        script = ["benchmarks/record_run.py", "--group", GROUP, run.name]
-        command = [sys.executable, *script, "--", *run.command]
-        if args.list:
-            print(shlex.join(["python", *command[1:]]))
-        elif not (RESULTS / GROUP / run.name / "record.json").exists():
-            code = subprocess.run(command, cwd=ROOT).returncode
-            if code:
-                return code
-    return 0
+    runs = planned_runs(args.seeds)
+    return record_planned(GROUP, runs, only=args.only, just_list=args.list)
 
 
 def center_curve(folder: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import argparse
 import csv
-import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from machine import RESULTS, ROOT
 from numpy.typing import NDArray
+from planned_records import Planned, record_planned
 
 from structured_layers.integrations.evotorch.presets import Preset, preset_settings
 from structured_layers.plots.figure import new_figure, save_figure
@@ -40,13 +39,6 @@ OTHERS = (
 )
 POPSIZE, CENTERS = 40, 2
 EPISODES = 1_000  # of the training of ARS on Swimmer, evaluations of the center not counted
-
-
-class Planned(NamedTuple):
-    """A run: the name of its record and the words after ``train``."""
-
-    name: str
-    command: list[str]
 
 
 def planned_runs(actors: int) -> list[Planned]:
@@ -103,18 +95,8 @@ def main() -> int:
         for env in COMPARED:
             draw(env)
         return 0
-    for run in planned_runs(args.num_actors):
-        if args.only not in run.name:
-            continue
-        script = ["benchmarks/record_run.py", "--group", GROUP, run.name]
-        command = [sys.executable, *script, "--", *run.command]
-        if args.list:
-            print(" ".join(["python", *command[1:]]))
-        elif not (RESULTS / GROUP / run.name / "record.json").exists():
-            code = subprocess.run(command, cwd=ROOT).returncode
-            if code:
-                return code
-    return 0
+    runs = planned_runs(args.num_actors)
+    return record_planned(GROUP, runs, only=args.only, just_list=args.list)
 
 
 def draw(env: str) -> None:

@@ -14,11 +14,10 @@ Networks (arXiv 1907.06511).
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
-from typing import NamedTuple
 
 from machine import RESULTS, ROOT
+from planned_records import Planned, record_planned
 from search_records import curve
 
 from structured_layers.plots.figure import color, new_figure, save_figure
@@ -31,13 +30,6 @@ KINDS = {
     "random": "5 random colourings",
     "searched": "colourings searched on Walker2d",
 }
-
-
-class Planned(NamedTuple):
-    """A run: the name of its record and the words after ``train``."""
-
-    name: str
-    command: list[str]
 
 
 def planned_runs(steps: int, seeds: int, actors: int) -> list[Planned]:
@@ -75,18 +67,8 @@ def main() -> int:
     if args.draw:
         draw()
         return 0
-    for run in planned_runs(args.total_steps, args.seeds, args.num_actors):
-        if args.only not in run.name:
-            continue
-        script = ["benchmarks/record_run.py", "--group", GROUP, run.name]
-        command = [sys.executable, *script, "--", *run.command]
-        if args.list:
-            print(" ".join(["python", *command[1:]]))
-        elif not (RESULTS / GROUP / run.name / "record.json").exists():
-            code = subprocess.run(command, cwd=ROOT).returncode
-            if code:
-                return code
-    return 0
+    runs = planned_runs(args.total_steps, args.seeds, args.num_actors)
+    return record_planned(GROUP, runs, only=args.only, just_list=args.list)
 
 
 def draw() -> None:

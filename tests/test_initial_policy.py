@@ -251,6 +251,10 @@ def test_a_model_of_sb3_with_its_normaliser(tmp_path):
         Run.create(tmp_path / "run", config(**files, **settings))
     _, policy = start_of(tmp_path / "run", **files, **stats, **settings)
     env.training = False
+    other = VecNormalize(make_vec_env("CartPole-v1"))
+    other.save(str(tmp_path / "other.pkl"))
+    with pytest.raises(StructuredLayersError, match="cannot be loaded as a VecNormalize of this"):
+        read_initial_policy(tmp_path / "model.zip", vecnormalize=tmp_path / "other.pkl")
     rms, rng = env.obs_rms, np.random.default_rng(0)
     for _ in range(5):  # within what VecNormalize does not cut off
         observation = (rms.mean + np.sqrt(rms.var) * rng.uniform(-5, 5, 3)).astype(np.float32)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import pickle
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from gymnasium import Env
 
 from structured_layers.errors import MissingDependencyError, StructuredLayersError
 from structured_layers.policy import Policy
@@ -32,10 +32,11 @@ def read_sb3_policy(path: Path, vecnormalize: Path | None) -> Policy:
         raise StructuredLayersError(
             f"{path} is neither a folder with a policy nor a zip of Stable-Baselines3"
         )
-    policy = deployed_policy(_load_model(path))
+    model = _load_model(path)
+    policy = deployed_policy(model)
     if vecnormalize is None:
         return policy
-    statistics = _read_statistics(vecnormalize)
+    statistics = _read_statistics(vecnormalize, model)
     return Policy(
         policy.network,
         policy.actions,
@@ -65,16 +66,23 @@ def _load_model(path: Path) -> Any:
     return model
 
 
-def _read_statistics(path: Path) -> Any:
+class _Spaces(Env[Any, Any]):
+    """The spaces of a model, which the loader of its normaliser compares."""
+
+    def __init__(self, model: Any) -> None:
+        self.observation_space, self.action_space = model.observation_space, model.action_space
+
+
+def _read_statistics(path: Path, model: Any) -> Any:
+    from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+
     try:
-        with path.open("rb") as file:
-            found = pickle.load(file)
-        if not (found.norm_obs and hasattr(found.obs_rms, "mean")):
-            raise StructuredLayersError(f"the VecNormalize of {path} normalises no observations")
-    except StructuredLayersError:
-        raise
+        found = VecNormalize.load(str(path), DummyVecEnv([lambda: _Spaces(model)]))
     except Exception as error:  # whatever unpickling raises
         raise StructuredLayersError(
-            f"{path} cannot be loaded as a VecNormalize: {type(error).__name__}: {error}"
+            f"{path} cannot be loaded as a VecNormalize of this model: {type(error).__name__}: "
+            f"{error}"
         ) from error
+    if not (found.norm_obs and hasattr(found.obs_rms, "mean")):
+        raise StructuredLayersError(f"the VecNormalize of {path} normalises no observations")
     return found
