@@ -135,7 +135,7 @@ def draw_controllers(path: Path) -> None:
         title="HalfCheetah-v5, 17 colours, one hidden layer of 32",
     )
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, loc="lower right", bbox_to_anchor=(1, 0.1))  # below the curves
     print(save_figure(figure, path))
 
 
