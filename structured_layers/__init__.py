@@ -10,6 +10,7 @@ from .layers import (
     ChromaticLinear,
     CirculantLinear,
     HankelLinear,
+    LatentLinear,
     LowDisplacementRankLinear,
     MaskedLinear,
     Palette,
@@ -17,6 +18,7 @@ from .layers import (
     StructuredLinear,
     ToeplitzLinear,
     UnitActivations,
+    WeightDecoder,
     tie_palettes_,
 )
 from .metrics import summarize
@@ -30,6 +32,7 @@ __all__ = [
     "ChromaticLinear",
     "CirculantLinear",
     "HankelLinear",
+    "LatentLinear",
     "LowDisplacementRankLinear",
     "MaskedLinear",
     "MissingDependencyError",
@@ -42,6 +45,7 @@ __all__ = [
     "StructuredLinear",
     "ToeplitzLinear",
     "UnitActivations",
+    "WeightDecoder",
     "convert_",
     "load_policy",
     "mlp",

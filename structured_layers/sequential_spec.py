@@ -12,6 +12,7 @@ from .conversion.structures import STRUCTURES
 from .errors import StructuredLayersError
 from .layers import (
     ChromaticLinear,
+    LatentLinear,
     LowDisplacementRankLinear,
     MaskedLinear,
     Palette,
@@ -124,7 +125,20 @@ def _keywords(name: str, layer: nn.Module, palettes: dict[int, int]) -> dict[str
         return {"rank": layer.rank, "family": layer.family}
     if isinstance(layer, SoftMaskedLinear):
         return {"temperature": layer.temperature}
+    if isinstance(layer, LatentLinear):
+        return {"decoder": _decoder(name, layer)}
     return {}
+
+
+def _decoder(name: str, layer: LatentLinear) -> dict[str, Any]:
+    description = layer.decoder_description
+    if description is None:
+        kind = type(layer.decoder).__name__
+        raise StructuredLayersError(
+            f"module {name} has a decoder of class {kind}, and files describe a WeightDecoder "
+            "only; pass the dense copy that to_dense makes"
+        )
+    return description
 
 
 def _build(step: Step, palettes: dict[int, Palette]) -> nn.Module:
@@ -134,6 +148,10 @@ def _build(step: Step, palettes: dict[int, Palette]) -> nn.Module:
     kind = keywords.pop("layer")
     if kind not in STRUCTURES:
         raise StructuredLayersError(f"layer must be one of {', '.join(STRUCTURES)}, got {kind!r}")
+    if kind == "latent" and not isinstance(keywords.get("decoder"), Mapping):
+        raise StructuredLayersError(
+            f"a latent layer needs its decoder's description, got {keywords.get('decoder')!r}"
+        )
     if kind == "chromatic":
         number, size = keywords.pop("palette"), keywords.pop("num_colors")
         keywords["palette"] = palettes.setdefault(number, Palette(size))

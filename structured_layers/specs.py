@@ -66,6 +66,11 @@ class NetworkSpec:
 
     def __post_init__(self) -> None:
         """Check the names, and that colours come with chromatic layers and only there."""
+        if self.layer == "latent":
+            raise StructuredLayersError(
+                "the latent layers of a network have a decoder each, which a NetworkSpec does not "
+                "describe; build the network and pass it as it is, or SequentialSpec.of(network)"
+            )
         _check_name("layer", self.layer, LAYERS)
         _check_name("activation", self.activation, tuple(ACTIVATION_MODULES))
         if (self.num_colors is not None) != (self.layer == "chromatic"):

@@ -6,18 +6,21 @@ from functools import partial
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from structured_layers import (
     ChromaticLinear,
     CirculantLinear,
     HankelLinear,
+    LatentLinear,
     LowDisplacementRankLinear,
     MaskedLinear,
     Palette,
     SoftMaskedLinear,
     StructuredLinear,
     ToeplitzLinear,
+    WeightDecoder,
 )
 from structured_layers.layers.displacement_families import chebyshev_nodes, interlaced_nodes
 
@@ -35,6 +38,7 @@ class LayerCase:
     basis: Tensor | None = None  # (k, out, in): what the structure's matrices are spanned by
     straight_through: bool = False  # whether gradients are passed on where there are none
     fft: bool = False  # whether a large layer of the kind multiplies by FFT
+    homogeneous: bool = True  # whether a multiple of a weight has the structure as well
 
 
 def spanned(
@@ -166,6 +170,29 @@ def soft_masked_truth(layer: StructuredLinear) -> Tensor:
     return layer.values * torch.sigmoid(layer.logits / layer.temperature)
 
 
+def decoder_of(*hidden: int, mean: float = 0.0) -> WeightDecoder:
+    """A decoder of 4 × 5 weights, always the same, with a mean weight of equal entries."""
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+        torch.manual_seed(5)
+        decoder = WeightDecoder(4, 5, 3, hidden, linear_path=bool(hidden))
+        scale = torch.linspace(0.5, 1.0, 20).view(4, 5) if hidden else 1.0
+        decoder.set_output_(mean=torch.full((4, 5), mean), scale=scale)
+    return decoder
+
+
+def latent_truth(layer: StructuredLinear) -> Tensor:
+    """The decoder with one hidden layer, written down from the layer's buffers."""
+    tensors, code = layer.state_dict(), layer.values
+    hidden = F.linear(code, tensors["decoder_layers_0_weight"], tensors["decoder_layers_0_bias"])
+    entries = F.linear(
+        hidden.tanh(), tensors["decoder_layers_2_weight"], tensors["decoder_layers_2_bias"]
+    )
+    entries = entries + F.linear(code, tensors["decoder_linear_path_weight"])
+    return tensors["decoder_weight_mean"] + tensors["decoder_weight_scale"] * entries.view(4, 5)
+
+
+LINEAR_DECODER, DECODER = decoder_of(), decoder_of(6, mean=0.02)
+
 COLORS = [[0, 1, 2, 3, 3], [2, 2, 1, 0, 0], [3, 0, 0, 1, 2], [1, 3, 2, 2, 1]]
 PRUNED = [[0, -1, 2, -1, 1], [-1, -1, -1, -1, -1], [2, 2, 1, 0, -1], [0, 1, 2, 1, 1]]
 MASK = [[1, 0, 1], [0, 0, 0], [1, 1, 1], [0, 1, 1], [1, 1, 0], [0, 1, 1]]
@@ -258,5 +285,23 @@ CASES = [
         8,
         "5 → 4, edges=8, temperature=0.5",
         partial(SoftMaskedLinear.from_linear, temperature=0.5, initial_density=0.4),
+    ),
+    spanned(
+        "latent-linear",
+        LatentLinear,
+        LINEAR_DECODER(torch.eye(3, device="cpu")).detach(),
+        3,
+        "5 → 4, latent=3",
+        {"decoder": LINEAR_DECODER},
+        {"decoder": LINEAR_DECODER},
+    ),
+    LayerCase(
+        "latent",
+        partial(LatentLinear, 5, 4, decoder=DECODER),
+        latent_truth,
+        3,
+        "5 → 4, latent=3",
+        partial(LatentLinear.from_linear, decoder=DECODER),
+        homogeneous=False,
     ),
 ]

@@ -12,6 +12,7 @@ from structured_layers import (
     ChromaticLinear,
     CirculantLinear,
     HankelLinear,
+    LatentLinear,
     LowDisplacementRankLinear,
     MaskedLinear,
     Palette,
@@ -20,6 +21,7 @@ from structured_layers import (
     StructuredLayersError,
     ToeplitzLinear,
     UnitActivations,
+    WeightDecoder,
     load_policy,
 )
 from structured_layers.actions import BoxActions
@@ -35,6 +37,7 @@ LAYERS = {
     "chromatic": partial(ChromaticLinear, palette=4),
     "masked": partial(MaskedLinear, mask=torch.tensor([[True, False, True, True, False]] * 3)),
     "soft_masked": partial(SoftMaskedLinear, temperature=0.1),
+    "latent": partial(LatentLinear, decoder=WeightDecoder(3, 5, 2, (4, 4), "silu")),
 }
 
 

@@ -11,6 +11,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from ...errors import StructuredLayersError
 from .conversion import convert_policy, resolved_structure
 from .distillation import Distillation, distil_
+from .embedded_decoders import with_embedded_decoders
 from .model_copy import Model, copy_model, copy_policy, refresh_references_
 from .observations import environment_of
 from .policies import structured_policy
@@ -75,7 +76,7 @@ def compress(
     """
     check_model(model)
     settings = _settings(distill)
-    structure = _structure(layer, target, keywords)
+    structure = with_embedded_decoders(_structure(layer, target, keywords))
     parse_structure(structure)
     if settings is not None:
         environment_of(model)

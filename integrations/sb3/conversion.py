@@ -13,8 +13,9 @@ from ...conversion.targets import parent_and_child
 from ...errors import StructuredLayersError
 from ...layers import MaskedLinear
 from .edge_split import split_edges
+from .embedded_decoders import with_embedded_decoders
 from .optimizers import rebuilt_optimizers
-from .structure import StructureRequest, parse_structure, plain_structure
+from .structure import StructureRequest, parse_structure
 from .targets import find_targets, online_layers, target_networks
 
 Init = Literal["match", "project"]
@@ -42,7 +43,7 @@ def convert_policy(policy: nn.Module, structure: Any, *, init: Init = "match") -
     Raises:
         StructuredLayersError: if a target matches nothing or a layer cannot have the structure.
     """
-    plan = _plan(policy, parse_structure(structure))
+    plan = _plan(policy, parse_structure(with_embedded_decoders(structure)))
     dense = {name: policy.get_submodule(name) for _, names in plan for name in names}
     try:
         reports = [
@@ -71,13 +72,14 @@ def resolved_structure(policy: nn.Module, structure: Any) -> Any:
     """Return a structure that says of every learned mask how many edges each layer keeps now.
 
     These numbers are no tensors: a policy finds them again only in its structure, so that is what
-    to store after a conversion with ``init="project"`` or after pruning.
+    to store after a conversion with ``init="project"`` or after pruning. Decoders of latent layers
+    are in it, not their folders.
 
     Args:
         policy: a policy that was converted by the structure.
         structure: what it was converted by, None for nothing.
     """
-    resolved = plain_structure(structure)
+    resolved = with_embedded_decoders(structure)
     learned = {
         name: layer.num_edges
         for name, layer in online_layers(policy).items()

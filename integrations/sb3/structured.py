@@ -11,7 +11,7 @@ from torch import nn
 
 from ...layers import StructuredLinear
 from .conversion import convert_policy
-from .structure import plain_structure
+from .embedded_decoders import embed_decoders_, with_embedded_decoders
 
 if TYPE_CHECKING:
     Base = BasePolicy
@@ -25,7 +25,8 @@ class StructuredPolicy(Base):
     Args:
         *args: what the policy class takes.
         structure: which layers become what, see
-            :func:`~structured_layers.integrations.sb3.structure.parse_structure`; None for none.
+            :func:`~structured_layers.integrations.sb3.structure.parse_structure`; None for none. In
+            place of the folder of a decoder it holds the decoder afterwards, for the zip.
         **kwargs: what the policy class takes.
 
     Attributes:
@@ -43,10 +44,11 @@ class StructuredPolicy(Base):
     def __init__(self, *args: Any, structure: Any = None, **kwargs: Any) -> None:
         """Build the dense policy, then convert it: after its initialisation, matching its gains."""
         super().__init__(*args, **kwargs)
-        self.structure = plain_structure(structure)
+        self.structure = with_embedded_decoders(structure)
         self._keywords = kwargs
         if structure is not None:
-            convert_policy(self, structure, init="match")
+            convert_policy(self, self.structure, init="match")
+            embed_decoders_(structure, self.structure)
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         # Some policies do not list all that they were given, RecurrentPPO's leave out the LSTM's.

@@ -45,18 +45,19 @@ def convert_(
     Args:
         module: the network that is changed. It cannot be an ``nn.Linear`` itself.
         structure: ``toeplitz``, ``hankel``, ``circulant``, ``low_displacement_rank``,
-            ``chromatic``, ``masked``, ``soft_masked``, or a class of structured layers; ``dense``
-            leaves layers as they are. Or a recipe: a mapping from full dotted names, or regular
-            expressions for them, to structures or to pairs (structure, keywords). The first entry
-            that matches a layer counts, layers that no entry matches stay dense.
+            ``chromatic``, ``masked``, ``soft_masked``, ``latent``, or a class of structured layers;
+            ``dense`` leaves layers as they are. Or a recipe: a mapping from full dotted names, or
+            regular expressions for them, to structures or to pairs (structure, keywords). The first
+            entry that matches a layer counts, layers that no entry matches stay dense.
         target_modules: a regular expression that the full dotted name has to match as a whole, or a
             list of full dotted names; by default all layers that are exactly ``nn.Linear``.
         exclude_modules: what to leave out of these, in the same way.
         init: ``project`` starts near the present weights, ``match`` draws fresh values and gives
             each weight the standard deviation of the dense one.
         dry_run: whether to only report what would change.
-        **structure_keywords: what the structure needs, such as ``num_colors=17``, ``num_edges=64``
-            or ``rank=2``. ``share_palette=False`` gives each chromatic layer its own palette.
+        **structure_keywords: what the structure needs, such as ``num_colors=17``, ``num_edges=64``,
+            ``rank=2`` or, for ``latent``, ``decoder=``, a module or its folder, which serves layers
+            of one shape. ``share_palette=False`` gives each chromatic layer its own palette.
 
     Returns:
         What was replaced by what, with the relative error of each weight.

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import StructuredLayersError
-from ..layers import StructuredLinear
+from ..layers import LatentLinear, StructuredLinear
 
 
 def build_one(
@@ -60,7 +60,10 @@ def fresh(
 
 @torch.no_grad()
 def match_spread_(layer: StructuredLinear, linear: nn.Linear) -> StructuredLinear:
-    """Scale a layer's values so that its weight has the spread of a dense one, and return it."""
+    """Scale a layer's values so that its weight has the spread of a dense one, and return it.
+
+    The code of a latent layer is drawn for that spread, and comes as near as its decoder allows.
+    """
     found, wanted = spread(layer.weight), spread(linear.weight)
     if not math.isfinite(wanted):
         raise StructuredLayersError(
@@ -68,6 +71,9 @@ def match_spread_(layer: StructuredLinear, linear: nn.Linear) -> StructuredLinea
             "places; initialise or load the layer first"
         )
     ratio = wanted / found if found else 1.0
+    if isinstance(layer, LatentLinear):  # a multiple of the code is no multiple of the weight
+        layer.draw_values(wanted)
+        return layer
     scale: Tensor | None = getattr(layer, "scale", None)
     if scale is None:
         layer.values.mul_(ratio ** (1 / _degree(layer)))

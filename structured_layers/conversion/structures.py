@@ -12,6 +12,7 @@ from ..layers import (
     ChromaticLinear,
     CirculantLinear,
     HankelLinear,
+    LatentLinear,
     LowDisplacementRankLinear,
     MaskedLinear,
     SoftMaskedLinear,
@@ -29,6 +30,7 @@ STRUCTURES: dict[str, type[StructuredLinear] | None] = {
     "chromatic": ChromaticLinear,
     "masked": MaskedLinear,
     "soft_masked": SoftMaskedLinear,
+    "latent": LatentLinear,
 }
 # Conversion takes these besides, or instead of, the keywords of the constructor.
 _ADDED: dict[type[StructuredLinear], set[str]] = {ChromaticLinear: {"num_colors", "share_palette"}}

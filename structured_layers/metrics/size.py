@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from ..errors import StructuredLayersError
-from ..layers import ChromaticLinear, SoftMaskedLinear
+from ..layers import ChromaticLinear, LatentLinear, SoftMaskedLinear
 from ..layers.seeded_colors import SEED_BITS, seeded_colors
 from .codes import ceil_log2, entropy_bits
 from .inventory import Inventory, layer_codes, take_inventory
@@ -59,7 +59,8 @@ def summarize(module: nn.Module) -> Summary:
 
     - ``paper``: as the papers print it. Biases of the last layer are left out; every edge of a
       palette of M colours takes ⌈log2 M⌉ bits, every edge of the soft-masked layers ⌈log2 K⌉ for
-      their K survivors; which edges a ``MaskedLinear`` keeps is not counted.
+      their K survivors; which edges a ``MaskedLinear`` keeps is not counted, and of a
+      ``LatentLinear`` the code alone, not the decoder.
     - ``bitmask``: one bit for each edge of a layer with missing edges, ⌈log2 M⌉ for each colour.
     - ``coordinates``: the position of each surviving edge of such a layer, ⌈log2 M⌉ a colour.
     - ``entropy``: what an ideal entropy coder needs for the colours of a palette and for each mask.
@@ -67,6 +68,10 @@ def summarize(module: nn.Module) -> Summary:
     - ``seed``: 32 bits for a layer's whole colouring, the rest as ``bitmask``. It is there if every
       colouring of the network is exactly what a seed makes, as random ones are until a search
       changes them.
+
+    All schemes but ``paper`` take the weights of a ``LatentLinear`` one by one, as its decoder
+    makes them: a network has to be stored with all that it needs, and codes need their decoder,
+    which is larger.
 
     Args:
         module: any network. Trained parameters outside of linear layers count the same with and
@@ -120,8 +125,10 @@ def _bits(found: Inventory, float_bits: int) -> dict[str, int]:
     masks = found.mask_codes + found.other_codes
     codes = [code for group in colorings for code in group] + masks
     entropies = [entropy_bits(group) for group in (*colorings, *([mask] for mask in masks))]
+    paper_bits = float_bits - FLOAT_BITS * found.output_biases + _paper_index_bits(found)
+    float_bits += FLOAT_BITS * _decoded_entries(found)
     bits = {
-        "paper": float_bits - FLOAT_BITS * found.output_biases + _paper_index_bits(found),
+        "paper": paper_bits,
         "bitmask": float_bits + sum(code.bitmask_bits for code in codes),
         "coordinates": float_bits + sum(code.coordinate_bits for code in codes),
         "entropy": float_bits + math.ceil(sum(entropies)),
@@ -141,6 +148,14 @@ def _paper_index_bits(found: Inventory) -> int:
     soft = [layer for layer in found.layers if isinstance(layer, SoftMaskedLinear)]
     survivors = sum(layer.num_weights for layer in soft)
     return bits + sum(layer.values.numel() for layer in soft) * ceil_log2(survivors)
+
+
+def _decoded_entries(found: Inventory) -> int:
+    """Return how many more numbers the weights of latent layers are than their codes."""
+    latent = {id(layer): layer for layer in found.layers if isinstance(layer, LatentLinear)}
+    return sum(
+        layer.in_features * layer.out_features - layer.num_weights for layer in latent.values()
+    )
 
 
 def _is_seeded(layer: ChromaticLinear) -> bool:
