@@ -15,6 +15,9 @@ from .controllers import (
 from .deployed_costs import BitCount, EdgeCount, Latency, MultiplicationCount
 from .es_enas import ESENAS
 from .evolution_strategy import ES
+from .latent.genetic_algorithm import GA
+from .latent.latent_es import LatentES
+from .latent.latent_ga import LatentGA
 from .latent_coloring import LatentColoring
 from .magnitude_pruning import MagnitudePruning
 from .masked_es import MaskedES
@@ -39,6 +42,7 @@ __all__ = [
     "ARS",
     "ES",
     "ESENAS",
+    "GA",
     "Baseline",
     "BitCount",
     "ColoredEdges",
@@ -52,6 +56,8 @@ __all__ = [
     "FixedPopulation",
     "Latency",
     "LatentColoring",
+    "LatentES",
+    "LatentGA",
     "LayerwiseEdgeSubset",
     "Limit",
     "LocalSearch",

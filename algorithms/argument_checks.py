@@ -63,7 +63,9 @@ def check_seed(seed: Any) -> None:
         raise StructuredLayersError(f"seed must be an integer from 0 to 2**64 - 1, got {seed!r}")
 
 
-def center_tensor(center_init: Center, length: int, dtype: torch.dtype, meaning: str) -> Tensor:
+def center_tensor(
+    center_init: Center, length: int, dtype: torch.dtype, meaning: str, name: str = "center_init"
+) -> Tensor:
     """Return θ at the start as a tensor of its own.
 
     Args:
@@ -71,6 +73,7 @@ def center_tensor(center_init: Center, length: int, dtype: torch.dtype, meaning:
         length: d.
         dtype: of the result.
         meaning: what d is, for the error.
+        name: of the argument, for the error.
 
     Returns:
         (d,)
@@ -83,15 +86,15 @@ def center_tensor(center_init: Center, length: int, dtype: torch.dtype, meaning:
         center = torch.as_tensor(center_init).detach().as_subclass(Tensor).to(dtype, copy=True)
     except (TypeError, ValueError, RuntimeError) as error:
         raise StructuredLayersError(
-            f"center_init must be {length} numbers, got {center_init!r}"
+            f"{name} must be {length} numbers, got {center_init!r}"
         ) from error
     if tuple(center.shape) != (length,):
         raise StructuredLayersError(
-            f"center_init must have shape ({length},){meaning}, got {tuple(center.shape)}"
+            f"{name} must have shape ({length},){meaning}, got {tuple(center.shape)}"
         )
     if not bool(center.isfinite().all()):
         raise StructuredLayersError(
-            f"center_init must be finite, got {int((~center.isfinite()).sum())} of {length} "
+            f"{name} must be finite, got {int((~center.isfinite()).sum())} of {length} "
             f"entries that are not"
         )
     return center

@@ -12,28 +12,24 @@ from evotorch.algorithms.searchalgorithm import SearchAlgorithm, SinglePopulatio
 from torch import Tensor
 
 from structured_layers.errors import StructuredLayersError
-from structured_layers.interruptions import interrupts_held
 
 from .argument_checks import center_tensor, check_integer, check_seed
 from .baselines import Baseline
 from .gradient_sensing import SensingOptions
 from .perturbation import Perturbation
-from .saved_states import check_kind, take_up_whole
-from .search_checks import (
-    CheckedBatch,
-    check_fitnesses,
-    problem_records,
-    restore_problem_records,
-)
+from .resumable_search import ResumableSearch, kept_rows, seeded_generator
+from .search_checks import CheckedBatch
 from .weight_optimizer import weight_optimizer
 
 
-class WeightSearch(SearchAlgorithm, SinglePopulationAlgorithmMixin):
+class WeightSearch(ResumableSearch):
     """The part that every strategy shares: asking for weights, evaluating them, telling.
 
     A subclass checks the problem and the centre, and says which decisions go with each candidate.
     See :class:`~structured_layers.algorithms.ES` for the arguments.
     """
+
+    _batches = ("_population", "_center_population")
 
     def __init__(
         self,
@@ -51,8 +47,7 @@ class WeightSearch(SearchAlgorithm, SinglePopulationAlgorithmMixin):
         check_integer("num_center_evaluations", num_center_evaluations, 0)
         check_seed(seed)
         SearchAlgorithm.__init__(self, problem, **self._status_getters())
-        self._generator = torch.Generator()
-        self._generator.manual_seed(_drawn_seed(problem) if seed is None else int(seed))
+        self._generator = seeded_generator(problem, seed)
         self._weights = weight_optimizer(center, popsize, self._generator, options)
         self._popsize = popsize
         # an estimator that compares with the centre evaluates it at least once
@@ -92,10 +87,7 @@ class WeightSearch(SearchAlgorithm, SinglePopulationAlgorithmMixin):
     def _kept(self, population: SolutionBatch | None) -> Tensor:
         if population is None:
             return torch.zeros(0, dtype=torch.bool)
-        failed = torch.zeros(len(population), dtype=torch.bool)
-        if hasattr(self.problem, "failed"):
-            failed = self.problem.failed(population)
-        return torch.ones_like(failed) if bool(failed.all()) else ~failed
+        return kept_rows(self.problem, population)
 
     @abstractmethod
     def _decisions(self) -> Tensor | None:
@@ -123,11 +115,7 @@ class WeightSearch(SearchAlgorithm, SinglePopulationAlgorithmMixin):
         Raises:
             StructuredLayersError: the search has begun, or cannot begin there.
         """
-        if self._steps_count:
-            raise StructuredLayersError(
-                f"a search starts somewhere before its first step, and this one took "
-                f"{self._steps_count}"
-            )
+        self._check_not_begun()
         num_weights, dtype = len(self._weights.center), self._weights.center.dtype
         center = center_tensor(center, num_weights, dtype, " here")
         self._start_structure(decisions)
@@ -136,20 +124,6 @@ class WeightSearch(SearchAlgorithm, SinglePopulationAlgorithmMixin):
     def _start_structure(self, decisions: Tensor | None) -> None:
         if decisions is not None:
             raise StructuredLayersError("this search has no structure that could start somewhere")
-
-    def _step(self) -> None:
-        before, records = self.state_dict(), problem_records(self.problem)
-        populations = self._population, self._center_population
-        try:
-            self._generation()
-        except BaseException:  # go on as if the generation had not begun
-            with interrupts_held():
-                self.load_state_dict(before)
-                restore_problem_records(self.problem, records)
-                self._population, self._center_population = populations
-                if self._steps_count:
-                    self.update_status({"iter": self._steps_count, **self.problem.status})
-            raise
 
     def _generation(self) -> None:
         batch, decisions, center_decisions = self._ask()
@@ -195,22 +169,11 @@ class WeightSearch(SearchAlgorithm, SinglePopulationAlgorithmMixin):
     def _evaluate(self, batch: SolutionBatch) -> tuple[Tensor, Tensor]:
         """Evaluate candidates and centres; return the fitnesses of both, to be maximised."""
         popsize = self._popsize
-        describe_next = getattr(self.problem, "describe_next", None)
-        if describe_next is not None:
-            describe_next(self._described(), num_perturbed=popsize)
-        try:
-            self.problem.evaluate(batch)
-        finally:
-            if describe_next is not None:
-                describe_next(None)  # it may have failed before the description was used
-        # a plain copy: EvoTorch hands out read-only tensors
-        evals: Tensor = batch.evals[:, 0].as_subclass(Tensor).clone()
-        check_fitnesses(evals)
+        fitnesses = self._fitnesses(batch, self._described(), num_perturbed=popsize)
         self._population = batch[:popsize]
         num_centers = self._num_center_evaluations
         self._center_population = batch[popsize : popsize + num_centers] if num_centers else None
         self._pivot_population = batch[popsize + num_centers :] if self._num_pivots else None
-        fitnesses = evals if self.problem.senses[0] == "max" else -evals
         return fitnesses[:popsize], fitnesses[popsize:]
 
     def _residuals(self, fitnesses: Tensor, decisions: Tensor | None) -> Tensor:
@@ -235,16 +198,9 @@ class WeightSearch(SearchAlgorithm, SinglePopulationAlgorithmMixin):
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that later generations depend on, the problem's state included."""
-        state = {
-            "search": self._kind(),
-            "step_count": self._steps_count,
-            "generator": self._generator.get_state(),
-            **self._weights.state_dict(),
-        }
+        state = {**self._common_state(), **self._weights.state_dict()}
         if self._baseline is not None:
             state["baseline"] = self._baseline.state_dict()
-        if hasattr(self.problem, "state_dict"):
-            state["problem"] = self.problem.state_dict()
         return state
 
     def _kind(self) -> dict[str, Any]:
@@ -255,31 +211,12 @@ class WeightSearch(SearchAlgorithm, SinglePopulationAlgorithmMixin):
             **self._weights.kind(),
         }
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from what :meth:`state_dict` returned.
-
-        Raises:
-            StructuredLayersError: it is the state of another kind of search, or not a whole one;
-                nothing has changed.
-        """
-        check_kind("search", self._kind(), state.get("search"))
-        take_up_whole("search", self._take_up, self.state_dict(), state)
-        self.clear_status()  # it keeps what was asked for before
-
     def _take_up(self, state: Mapping[str, Any]) -> None:
         """Take up a state of this kind of search."""
         self._weights.load_state_dict(state)
-        self._steps_count = int(state["step_count"])
-        self._generator.set_state(state["generator"])
+        self._take_up_common(state)
         if self._baseline is not None:
             self._baseline.load_state_dict(state["baseline"])
-        if "problem" in state:
-            self.problem.load_state_dict(state["problem"])
-
-
-def _drawn_seed(problem: Problem) -> int:
-    """Draw a seed as EvoTorch's own searches do: from the problem's generator, else torch's."""
-    return int(torch.randint(2**63 - 1, (), generator=problem.generator))
 
 
 def _row(decisions: Tensor | None) -> Tensor | None:

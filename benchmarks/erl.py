@@ -57,7 +57,7 @@ def run(name: str, method: str, seed: int, args: argparse.Namespace) -> None:
     """Train a run, from where it was saved if it was, and write its record."""
     folder = RUNS / name
     trained = METHODS[method](seed, args.autoencoder)
-    progress = _resume(trained, folder, args)
+    progress = _resume(trained, folder, method, args)
     while (left := args.total_steps - trained.learner_steps) > 0:
         began = time.perf_counter()
         trained.learn(min(EVALUATE_EVERY, left))
@@ -70,15 +70,17 @@ def run(name: str, method: str, seed: int, args: argparse.Namespace) -> None:
     _write_record(GROUP / name, trained, progress, args.num_episodes)
 
 
-def _resume(trained: Trained, folder: Path, args: argparse.Namespace) -> dict[str, Any]:
+def _resume(
+    trained: Trained, folder: Path, method: str, args: argparse.Namespace
+) -> dict[str, Any]:
     """Return the progress of a run, and take up what was saved of it."""
     if (folder / "progress.json").exists():
         progress: dict[str, Any] = json.loads((folder / "progress.json").read_text())
         trained.load(folder / progress["saved"])
         return progress
-    options = [f"--only {args.only[0]}" if len(args.only) == 1 else ""]
-    options.append(f"--autoencoder {args.autoencoder}" if args.autoencoder else "")
-    command = " ".join(["python benchmarks/erl.py", *(option for option in options if option)])
+    command = f"python benchmarks/erl.py --only {method} --seeds {trained.seed}"
+    if args.autoencoder is not None and method.endswith("latent"):
+        command += f" --autoencoder {args.autoencoder}"
     origin = describe_origin(command, (*PACKAGES, "stable-baselines3"))
     origin["total_steps"] = args.total_steps
     return {**origin, "curve": [], "training_seconds": 0.0, "saved": ""}

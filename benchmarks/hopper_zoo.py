@@ -29,7 +29,7 @@ ENV = "Hopper-v5"
 SPEC = NetworkSpec(11, 3, hidden=(32,), output_bias=True)
 FOLDER = ROOT / "runs" / "hopper_zoo"
 STOPPING_POINTS = (100_000, 200_000, 350_000, 500_000, 750_000, 1_000_000, 1_250_000)
-NUM_RUNS = 40
+NUM_RUNS = 30
 CHECKPOINT_EVERY = 20
 POPSIZES, STDEVS, RATES = (32, 40, 64), (0.1, 0.15, 0.2), (0.03, 0.05, 0.1)
 

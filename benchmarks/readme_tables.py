@@ -22,11 +22,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from autoencoder_tables import autoencoder_parts
 from better_search import GROUP as BETTER_SEARCH
 from better_search_tables import better_search_parts, reached_table
 from controllers_tables import controllers_parts
+from erl_tables import erl_parts
 from es_enas_records import GROUP as ES_ENAS
 from es_enas_tables import es_enas_parts
+from latent_evolution_tables import latent_evolution_parts
 from layer_tables import digits_table, limits_table
 from markdown_tables import table
 from rollout_tables import goals_section
@@ -98,6 +101,13 @@ def outdated_files(root: Path) -> dict[Path, bytes]:
         docs / "better_search.md": better_search_parts(
             read_records(results / BETTER_SEARCH), read_records(results / "sb3")
         ),
+        docs / "latent_evolution.md": latent_evolution_parts(
+            read_records(results / "latent_evolution")
+        ),
+        docs / "weight_autoencoders.md": autoencoder_parts(
+            read_measurement(results / "weight_autoencoders.json")
+        ),
+        docs / "erl.md": erl_parts(read_records(results / "erl")),
         docs / "es_enas_results.md": es_enas_parts(results, read_records(results / ES_ENAS)),
         docs / "search_results.md": search_parts(
             read_records(results / GROUP), read_measurement(results / "ars_settings.json")

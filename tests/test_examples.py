@@ -14,9 +14,19 @@ CASES = {
     "es_halfcheetah.py": (SHORT, "over 1 fresh episodes"),
     "es_minitaur.py": (SHORT, "over 1 fresh episodes"),
     "es_enas_swimmer.py": ([*SHORT, "--center-evaluations", "1", "--out", "policy"], "policy: ret"),
+    "latent_evolution.py": ([*SHORT, "--search", "ga"], "59 trained values decode to"),
+    "weight_autoencoder.py": (
+        ["--steps", "2", "--policies", "1", "--episodes", "1", "--episode-length", "10"],
+        "11 times fewer numbers",
+    ),
     "own_controller.py": (
         ["--popsize", "2", "--generations", "1", "--episode-length", "10"],
         "best structure",
+    ),
+    "erl.py": (
+        ["--total-steps", "20", "--population-size", "2", "--episodes", "1"]
+        + ["--episode-length", "10", "--layer", "toeplitz"],
+        "20 steps of the learner",
     ),
     "digits.py": (["--epochs", "1"], "colors-learned"),
     "sb3_ppo.py": (["--total-steps", "256", "--episodes", "1"], "20 weights in the actor"),

@@ -45,8 +45,10 @@ TABLE_PAGES = (
     "docs/controllers.md",
     "docs/better_search.md",
     "docs/es_enas_results.md",
+    "docs/latent_evolution.md",
     "docs/simulation.md",
     "docs/search_results.md",
+    "docs/weight_autoencoders.md",
 )
 TABLES = ROOT / "benchmarks" / "readme_tables.py"
 

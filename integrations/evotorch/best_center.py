@@ -56,5 +56,4 @@ class BestCenter:
         self.value, self.solution = float(state["value"]), state["solution"]
         self.size = state.get("size")
         if "normalizer" in state:
-            self.normalizer = ObservationNormalizer(len(state["normalizer"]["sum"]))
-            self.normalizer.load_state_dict(state["normalizer"])
+            self.normalizer = ObservationNormalizer.from_state(state["normalizer"])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import ray
 from torch import Tensor
 
-from structured_layers.algorithms.perturbation import Perturbation
+from structured_layers.algorithms.offspring import Described
 
 
 @dataclass(frozen=True)
@@ -19,18 +19,18 @@ class PerturbedRows:
 
     Args:
         perturbation: its centre is empty, see ``center``.
-        center: reference to θ, (d,).
+        center: reference to θ, (d,), or to the parents of offspring.
         start: number of the first candidate.
         stop: number after the last.
     """
 
-    perturbation: Perturbation
+    perturbation: Described
     center: ray.ObjectRef[Tensor]
     start: int
     stop: int
 
     @staticmethod
-    def share(perturbation: Perturbation, num_rows: int) -> PerturbedRows:
+    def share(perturbation: Described, num_rows: int) -> PerturbedRows:
         """Put the centre into the store and return all rows."""
         reference = ray.put(perturbation.center)
         # an empty slice would carry the memory that it is a slice of

@@ -13,7 +13,7 @@ from evotorch import SolutionBatch
 from gymnasium import Env
 from torch import Tensor, nn
 
-from structured_layers.algorithms.perturbation import Perturbation
+from structured_layers.algorithms.offspring import Described
 from structured_layers.algorithms.search_spaces import SearchSpace
 from structured_layers.policy import Policy
 from structured_layers.specs import NetworkSpec
@@ -24,7 +24,7 @@ from .actors import SHORT_GENERATION, chunk_slices, map_chunks
 from .crewed_problem import CrewedProblem
 from .episodes import check_episodes, cut_length, drawn_seed, episode_seed
 from .fitness import check_failures, fitness_and_data
-from .normalizer import ObservationNormalizer
+from .normalizer import ObservationNormalizer, Statistics, make_normalizer
 from .perturbed_rows import PerturbedRows
 from .ray_session import NumActors
 from .rollouts import Candidates, Normalization, Rollouts, rollout
@@ -52,7 +52,8 @@ class PolicyProblem(CrewedProblem):
         network: the policy, see :class:`~structured_layers.PopulationPolicy` for what it may hold.
         search_space: None keeps the network's own structure.
         simulator: a name that :func:`~..simulators.make_simulator` knows.
-        observation_normalization: whether observations are centred and scaled.
+        observation_normalization: whether observations are centred and scaled; a mean and a
+            standard deviation, arrays (obs,), are statistics that never change.
         alive_bonus: whether the fitness contains the reward for being alive.
         num_episodes: per candidate; the fitness is their mean.
         episode_length: steps after which an episode is cut; None is 1000, or the environment's own
@@ -91,7 +92,7 @@ class PolicyProblem(CrewedProblem):
         env_config: Mapping[str, Any] | None = None,
         search_space: SearchSpace | None = None,
         simulator: str = "auto",
-        observation_normalization: bool = True,
+        observation_normalization: bool | Statistics = True,
         alive_bonus: bool = False,
         num_episodes: int = 1,
         episode_length: int | None = None,
@@ -121,8 +122,7 @@ class PolicyProblem(CrewedProblem):
         self._set_simulator(simulator, capacity, env_config)
         self._set_episodes(episode_length, num_episodes, seed, common_seeds=common_seeds)
         self.alive_bonus = alive_bonus
-        size = self.observation_size
-        self.normalizer = ObservationNormalizer(size) if observation_normalization else None
+        self.normalizer = make_normalizer(observation_normalization, self.observation_size)
         self._set_counts()
 
     def _set_simulator(
@@ -149,7 +149,7 @@ class PolicyProblem(CrewedProblem):
         self.env_steps = 0
         self.num_failed = self.num_warned = self.num_replaced = 0
         self._long_chunks = False
-        self._next: tuple[Perturbation | None, int | None] | None = None
+        self._next: tuple[Described | None, int | None] | None = None
         self.after_eval_hook.append(self._report)
 
     @property
@@ -174,7 +174,7 @@ class PolicyProblem(CrewedProblem):
         return os.getpid()
 
     def describe_next(
-        self, perturbation: Perturbation | None, *, num_perturbed: int | None = None
+        self, perturbation: Described | None, *, num_perturbed: int | None = None
     ) -> None:
         """Say what the next batch holds.
 
@@ -212,7 +212,7 @@ class PolicyProblem(CrewedProblem):
         )
         batch.set_evals(*evals)
 
-    def _candidates(self, values: Tensor, perturbation: Perturbation | None = None) -> Candidates:
+    def _candidates(self, values: Tensor, perturbation: Described | None = None) -> Candidates:
         """Split solutions into weights and decisions and seed their episodes."""
         weights: Tensor | PerturbedRows = values[:, : self.num_parameters]
         if perturbation is not None and self.actors is not None:

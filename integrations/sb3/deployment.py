@@ -42,10 +42,12 @@ def deployed_policy(model: Any) -> Policy:
     if not isinstance(space, spaces.Box) or is_image_space(space):
         raise _refused(model, f"its observations are {space}, and only flat boxes are supported")
     modules, rescale = _modules(model)
-    mean, std, clip = _normalizer(model)
+    mean, std, clip = observation_statistics(model)
     if clip is not None:
         modules = [nn.Hardtanh(-clip, clip), *modules]
-    network = nn.Sequential(*(_hardened(m) for m in _flat(copy.deepcopy(nn.Sequential(*modules)))))
+    network = nn.Sequential(
+        *(hardened(m) for m in flat_modules(copy.deepcopy(nn.Sequential(*modules))))
+    )
     network = network.cpu().requires_grad_(False).eval()
     return Policy(
         network,
@@ -88,7 +90,7 @@ def _check_extractor(model: Any, extractor: nn.Module) -> None:
         raise _refused(model, f"its features extractor is a {type(extractor).__name__}")
 
 
-def _normalizer(model: Any) -> tuple[Floats | None, Floats | None, float | None]:
+def observation_statistics(model: Any) -> tuple[Floats | None, Floats | None, float | None]:
     """Return mean, standard deviation and bound of the normalised observations."""
     normalize = model.get_vec_normalize_env()
     if normalize is None or not normalize.norm_obs:
@@ -107,14 +109,14 @@ def _actions(model: Any, rescale: bool) -> Actions:
     return BoxActions(space.low.copy(), space.high.copy(), rescale)
 
 
-def _flat(network: nn.Module) -> list[nn.Module]:
+def flat_modules(network: nn.Module) -> list[nn.Module]:
     """Return the modules of nested Sequentials in the order in which they run."""
     if type(network) is not nn.Sequential:
         return [] if type(network) in (nn.Flatten, nn.Identity) else [network]
-    return [leaf for child in network for leaf in _flat(child)]
+    return [leaf for child in network for leaf in flat_modules(child)]
 
 
-def _hardened(module: nn.Module) -> nn.Module:
+def hardened(module: nn.Module) -> nn.Module:
     """Return a layer of the same weight whose structure is fixed; soft masks stay soft."""
     return module.harden() if isinstance(module, (ChromaticLinear, MaskedLinear)) else module
 

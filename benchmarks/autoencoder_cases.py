@@ -1,0 +1,76 @@
+"""Which codes of Hopper policies are compared: layers, sizes, methods, and what they learn from."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+SOLVED = 1_000.0
+"""Mean return from which a policy counts as one that solved the task."""
+SIZES = (8, 16, 32, 64)
+METHODS = ("autoencoder", "PCA", "random")
+DRAWN_SIZE = 32
+
+
+class Case(NamedTuple):
+    """One way to encode some layers.
+
+    Attributes:
+        selection: "all" policies of the zoo, or the "solved" ones.
+        groups: what the split into training, validation and test keeps together: "networks" (each
+            on its own) or "runs".
+        sizes: layers and the lengths of their codes.
+        aligned: whether hidden units are aligned first.
+        method: one of METHODS.
+    """
+
+    selection: str
+    groups: str
+    sizes: tuple[tuple[str, int], ...]
+    aligned: bool
+    method: str
+
+    @property
+    def layers(self) -> str:
+        """The layers by name, with a plus between them."""
+        return "+".join(name for name, _ in self.sizes)
+
+    @property
+    def name(self) -> str:
+        """Key of the record."""
+        order = "aligned" if self.aligned else "as-is"
+        size = "+".join(str(size) for _, size in self.sizes)
+        return f"{self.selection}-{self.groups}-{self.layers}-{size}-{order}-{self.method}"
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether a picture shows it, for which training policies act too."""
+        return self.method == "autoencoder" and self.sizes[0][1] == DRAWN_SIZE
+
+    def describe(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {**self._asdict(), "sizes": dict(self.sizes), "layers": self.layers}
+
+
+def layer_sizes(size: int) -> list[tuple[tuple[str, int], ...]]:
+    """Return each layer with a code of that size, and both with a quarter of it for the second."""
+    return [(("0", size),), (("2", size),), (("0", size), ("2", size // 4))]
+
+
+def planned_cases() -> list[Case]:
+    """Return all cases: every size and method on the whole zoo, fewer on the other parts."""
+    cases = [
+        Case("all", "networks", sizes, aligned, method)
+        for size in (DRAWN_SIZE, *(size for size in SIZES if size != DRAWN_SIZE))
+        for sizes in layer_sizes(size)
+        for aligned in (False, True)
+        for method in METHODS
+    ]
+    cases += [
+        Case(selection, groups, sizes, aligned, method)
+        for selection, groups in (("all", "runs"), ("solved", "networks"), ("solved", "runs"))
+        for size in (DRAWN_SIZE, 64)
+        for sizes in layer_sizes(size)
+        for aligned in (False, True)
+        for method in METHODS[:2]
+    ]
+    return cases

@@ -1,0 +1,142 @@
+"""The tables and the picture of docs/erl.md, made from the records of benchmarks/erl.py.
+
+python benchmarks/erl_tables.py     # draws the picture; readme_tables.py writes the tables
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from machine import RESULTS, ROOT
+from markdown_tables import table
+
+from structured_layers.plots.figure import color, new_figure, save_figure
+
+Record = dict[str, Any]
+GROUP = "erl"
+PICTURE = ROOT / "docs" / "assets" / "erl.png"
+MISSING = ["Nothing is recorded yet.", ""]
+NAMES = {
+    "td3": "TD3 alone",
+    "erl": "ERL, dense population",
+    "erl-latent": "ERL, latent population",
+    "cerl": "CERL, dense population",
+    "cerl-latent": "CERL, latent population",
+}
+
+
+def erl_parts(records: dict[str, Record]) -> dict[str, list[str]]:
+    """Return the parts of the page by the names of their markers.
+
+    Args:
+        records: by their names.
+    """
+    return {"returns": _returns(records), "costs": _costs(records), "commands": _commands(records)}
+
+
+def _returns(records: dict[str, Record]) -> list[str]:
+    rows = [
+        (
+            _title(name),
+            str(record["seed"]),
+            f"{record['return_mean']:,.0f} ± {record['return_std']:,.0f}",
+            record["chosen"],
+            f"{_best_of(record, 'learner'):,.0f}",
+            _or_dash(record["final_returns"].get("elite")),
+        )
+        for name, record in _sorted(records)
+    ]
+    header = ("method", "seed", "return", "of", "best learner", "population's elite")
+    return table(header, rows) if rows else MISSING
+
+
+def _costs(records: dict[str, Record]) -> list[str]:
+    rows = []
+    for name, record in _sorted(records):
+        last = record["curve"][-1]
+        share = last.get("evolution_share")
+        rows.append(
+            (
+                _title(name),
+                str(record["seed"]),
+                f"{last['learner_steps']:,}",
+                f"{last.get('population_steps', 0):,}",
+                f"{last['gradient_steps']:,}",
+                f"{record['training_seconds'] / 60:.0f} min",
+                "–" if share is None else f"{share:.0%}",
+            )
+        )
+    header = (
+        "method", "seed", "steps of the learners", "of the population", "gradient steps",
+        "training time", "evolutionary side",
+    )  # fmt: skip
+    return table(header, rows) if rows else MISSING
+
+
+def _commands(records: dict[str, Record]) -> list[str]:
+    lines = sorted({record["command"] for record in records.values()})
+    return ["```", *lines, "```", ""] if lines else MISSING
+
+
+def _sorted(records: dict[str, Record]) -> list[tuple[str, Record]]:
+    order = list(NAMES)
+    return sorted(records.items(), key=lambda item: (order.index(_method(item[0])), item[0]))
+
+
+def _method(name: str) -> str:
+    """Return the method of ``hopper-METHOD-seedN``."""
+    return name.partition("-")[2].rpartition("-seed")[0]
+
+
+def _title(name: str) -> str:
+    return NAMES[_method(name)]
+
+
+def _best_of(record: Record, kind: str) -> float:
+    finals = record["final_returns"]
+    return max(float(value) for name, value in finals.items() if name.startswith(kind))
+
+
+def _or_dash(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f}"
+
+
+def draw(records: dict[str, Record], path: Path) -> Path:
+    """Draw for each method the mean over seeds of the best policy's return against steps."""
+    figure = new_figure(7, 4.2)
+    axes = figure.add_subplot()
+    for number, (method, title) in enumerate(NAMES.items()):
+        curves = [r["curve"] for name, r in records.items() if _method(name) == method]
+        if not curves:
+            continue
+        length = min(len(curve) for curve in curves)
+        steps = np.mean([[row["learner_steps"] for row in c[:length]] for c in curves], axis=0)
+        best = np.array([[max(row["returns"].values()) for row in c[:length]] for c in curves])
+        axes.plot(steps, best.mean(axis=0), color=color(number), label=title)
+        axes.fill_between(
+            steps, best.min(axis=0), best.max(axis=0), color=color(number), alpha=0.15
+        )
+    axes.set(
+        xlabel="environment steps of the learners",
+        ylabel="return over 10 episodes",
+        title="Hopper-v5, actors of 32 tanh units",
+    )
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    return save_figure(figure, path)
+
+
+def main() -> None:
+    """Draw the picture of the records there are."""
+    folders = sorted((RESULTS / GROUP).glob("*/record.json"))
+    records = {path.parent.name: json.loads(path.read_text()) for path in folders}
+    if not records:
+        raise SystemExit(f"there are no records in {RESULTS / GROUP}")
+    print(draw(records, PICTURE))
+
+
+if __name__ == "__main__":
+    main()

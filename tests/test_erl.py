@@ -1,0 +1,290 @@
+"""ERL beside TD3, SAC and DDPG."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from erl_cases import STEPS, normalized_env, pendulum, small_autoencoder, small_learner
+from stable_baselines3 import PPO, TD3, HerReplayBuffer
+from stable_baselines3.common.callbacks import BaseCallback, CheckpointCallback
+from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack
+from torch import nn
+
+from structured_layers import StructuredLayersError, load_policy
+from structured_layers.errors import CheckpointError
+from structured_layers.integrations.sb3.erl import ERL
+from structured_layers.integrations.sb3.erl.learner_actor import (
+    actor_network,
+    clipped,
+    normalizer_of,
+)
+from structured_layers.layers.decoder_files import save_decoder
+from structured_layers.layers.weight_decoder import WeightDecoder
+from structured_layers.population import PopulationPolicy
+
+
+def small_erl(model: Any = None, **keywords: Any) -> ERL:
+    settings: dict[str, Any] = {"population_size": 3, "steps_per_generation": 8, **keywords}
+    return ERL(model or small_learner(), **settings)
+
+
+def acted(erl: ERL, row: int, observations: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return an actor's outputs, as the population runs it."""
+    normalizer = normalizer_of(erl.model)
+    network = clipped(erl.population.network_of(erl.model), normalizer)
+    policy = PopulationPolicy(network, erl.population.weights[[row] * len(observations)])
+    if normalizer.statistics is not None:
+        observations = (observations - normalizer.statistics.mean) / normalizer.statistics.std
+    return policy.act(observations)
+
+
+@pytest.mark.parametrize("name", ["TD3", "SAC", "DDPG"])
+def test_transitions_of_the_population_enter_the_buffer(name: str) -> None:
+    erl = small_erl(small_learner(name)).learn(16)
+    assert erl.num_timesteps == 16
+    assert erl.population.generation == 2
+    assert erl.population.env_steps == 2 * 3 * STEPS
+    assert erl.model.replay_buffer.size() == 16 + erl.population.env_steps
+    # a whole episode of each actor came before the first step of the learner, in lock-step
+    first = erl.model.replay_buffer.observations[: 3 * STEPS, 0]
+    assert np.array_equal(first[3:6], erl.model.replay_buffer.next_observations[:3, 0])
+    assert not erl.model.replay_buffer.dones[: 3 * STEPS].any()  # cut by the time limit
+
+
+STRUCTURES: dict[str, dict[str, Any]] = {
+    "toeplitz": {"layer": "toeplitz"},
+    "chromatic": {"layer": "chromatic", "num_colors": 3, "learn_colors": True},
+    "masked": {"layer": "masked", "num_edges": 6, "learn_mask": True},
+    "soft masked": {"layer": "soft_masked"},
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "structure"),
+    [
+        *((name, None) for name in ("TD3", "SAC", "DDPG")),
+        ("SAC", STRUCTURES["toeplitz"]),
+        *(("TD3", structure) for structure in STRUCTURES.values()),
+    ],
+)
+def test_the_copy_acts_as_the_learner(name: str, structure: dict[str, Any] | None) -> None:
+    kwargs = {} if structure is None else {"structure": structure}
+    erl = small_erl(small_learner(name, normalized_env(), policy_kwargs=kwargs))
+    erl.learn(8)  # its copy was made at the start of the rollout, and has not learned since
+    erl.evolve_if_due()
+    observations = np.random.default_rng(0).normal(0, 2, (5, 3)).astype(np.float32)
+    scaled = erl.model.get_env().normalize_obs(observations)
+    expected, _ = erl.predict(scaled, deterministic=True)
+    assert np.allclose(2 * acted(erl, -1, observations), expected, atol=1e-5)
+
+
+def test_a_latent_learner_needs_no_autoencoder(tmp_path: Path) -> None:
+    save_decoder(WeightDecoder(4, 3, latent_size=2), tmp_path)
+    # the target actor too, so that both keep the same shapes
+    structure = {"layer": "latent", "decoder": str(tmp_path), "target": r"actor.*\.mu\.0"}
+    erl = small_erl(small_learner(policy_kwargs={"structure": structure})).learn(8)
+    assert erl.population.weights.shape == (3, 2 + 4 + 4 + 1)
+    observations = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
+    erl.evolve_if_due()
+    expected, _ = erl.predict(observations, deterministic=True)
+    assert np.allclose(2 * acted(erl, -1, observations), expected, atol=1e-5)
+
+
+def test_a_latent_population_evolves_codes() -> None:
+    erl = small_erl(autoencoder=small_autoencoder()).learn(8)
+    dense = sum(p.numel() for p in actor_network(erl.model).parameters())
+    assert erl.population.weights.shape == (3, dense - 12 - 4 + 2 + 2)
+    policy = erl.elite_policy()
+    assert isinstance(policy.network[0], nn.Linear)
+    observations = np.random.default_rng(0).normal(size=(4, 3))
+    outputs = policy.replicate(4).act(observations)
+    assert np.allclose(outputs, acted(erl, 0, observations), atol=1e-5)
+
+
+@pytest.mark.parametrize("structure", [{"layer": "dense"}, *STRUCTURES.values()])
+def test_the_elite_can_be_saved_and_used(tmp_path: Path, structure: dict[str, Any]) -> None:
+    model = small_learner(env=normalized_env(), policy_kwargs={"structure": structure})
+    erl = small_erl(model).learn(16)
+    erl.elite_policy().save(tmp_path / "policy")
+    policy = load_policy(tmp_path / "policy")
+    assert policy.observation_mean is not None and policy.observation_std is not None
+    observations = np.random.default_rng(0).normal(0, 2, (4, 3))
+    normalized = (observations - policy.observation_mean) / policy.observation_std
+    outputs = policy.replicate(4).act(normalized)
+    assert np.allclose(outputs, acted(erl, 0, observations), atol=1e-6)
+
+
+def test_before_the_first_generation_there_is_no_elite() -> None:
+    with pytest.raises(StructuredLayersError, match="call learn first"):
+        small_erl().elite_policy()
+
+
+def test_log_and_callbacks_are_those_of_stable_baselines3(tmp_path: Path) -> None:
+    seen: list[int] = []
+    values: dict[str, Any] = {}
+
+    class Look(BaseCallback):
+        def _on_step(self) -> bool:
+            seen.append(self.num_timesteps)
+            values.update(self.logger.name_to_value)
+            return True
+
+    saving = CheckpointCallback(save_freq=8, save_path=str(tmp_path))
+    erl = small_erl().learn(16, callback=[Look(), saving], log_interval=None)
+    assert seen == list(range(1, 17))
+    assert (tmp_path / "rl_model_16_steps.zip").exists()
+    assert values["erl/population_env_steps"] == erl.population.env_steps
+    assert values["erl/population_return_max"] >= values["erl/population_return_mean"]
+    assert 0 < values["erl/evolution_share"] < 1
+    assert 0 < erl.evolution_share < 1
+    stopped = small_erl().learn(16, callback=lambda a, b: False)
+    assert stopped.num_timesteps == 1
+
+
+def test_the_same_seed_gives_the_same_training() -> None:
+    first, second = (small_erl().learn(24) for _ in range(2))
+    assert torch.equal(first.population.weights, second.population.weights)
+    rewards = [erl.model.replay_buffer.rewards for erl in (first, second)]
+    assert np.array_equal(*rewards)
+
+
+def test_a_saved_training_goes_on_the_same(tmp_path: Path) -> None:
+    erl = small_erl(autoencoder=small_autoencoder(), sync_every=2).learn(16)
+    erl.save(tmp_path / "erl", replay_buffer=True)
+    loaded = ERL.load(tmp_path / "erl", pendulum(), replay_buffer=True, device="cpu")
+    assert loaded.arguments() == erl.arguments()
+    assert loaded.num_timesteps == 16
+    for one in (erl, loaded):  # a generation more, without the learner's global draws
+        one.model.num_timesteps += 8
+        one.model.set_logger(erl.model.logger)
+        one.evolve_if_due()
+    first, second = (one.state_dict()["population"] for one in (erl, loaded))
+    assert {**first, "seconds": 0}.keys() == second.keys()
+    for name, value in first.items():
+        if name != "seconds":
+            same = (
+                torch.equal(value, second[name])
+                if torch.is_tensor(value)
+                else value == second[name]
+            )
+            assert same, name
+    assert np.array_equal(erl.model.replay_buffer.rewards, loaded.model.replay_buffer.rewards)
+    assert loaded.learn(8, reset_num_timesteps=False).num_timesteps == 32
+
+
+def test_without_being_asked_no_pickle_is_written(tmp_path: Path) -> None:
+    erl = small_erl().learn(8)
+    erl.save(tmp_path / "erl")
+    erl.save(tmp_path / "erl")  # replaces its own folder
+    names = {path.name for path in (tmp_path / "erl").iterdir()}
+    assert names == {"hybrid.json", "learner-0.zip", "state"}
+    assert [path.name for path in tmp_path.iterdir()] == ["erl"]
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.tex").touch()
+    with pytest.raises(StructuredLayersError, match="holds other files"):
+        erl.save(tmp_path / "other")
+
+
+def test_damaged_folders_are_refused(tmp_path: Path) -> None:
+    small_erl().save(tmp_path / "erl")
+    description = tmp_path / "erl" / "hybrid.json"
+    description.write_text(description.read_text().replace("TD3", "SAC"))
+    with pytest.raises(CheckpointError, match="checksum"):
+        ERL.load(tmp_path / "erl", pendulum())
+    with pytest.raises(CheckpointError, match="does not exist"):
+        ERL.load(tmp_path / "nothing", pendulum())
+
+
+def test_an_interrupted_generation_leaves_everything_as_it_was(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    erl, whole = small_erl().learn(8), small_erl().learn(8)
+    state, size = erl.state_dict()["population"], erl.model.replay_buffer.size()
+    module = "structured_layers.integrations.sb3.erl.evolved_population"
+
+    def interrupted(*args: Any, **keywords: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"{module}.rollout", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            erl.learn(8, reset_num_timesteps=False)
+    after = erl.state_dict()["population"]
+    assert torch.equal(state["weights"], after["weights"])
+    assert torch.equal(state["generator"], after["generator"])
+    assert (after["generation"], erl.model.replay_buffer.size()) == (1, size)
+    erl.save(tmp_path / "erl")
+    for one in (erl, whole):
+        one.evolve_if_due()
+    assert torch.equal(erl.population.weights, whole.population.weights)
+
+
+def test_several_environments_share_the_buffer() -> None:
+    model = small_learner(env=DummyVecEnv([pendulum] * 2))
+    erl = small_erl(model).learn(16)
+    rows = erl.num_timesteps // 2 + erl.population.env_steps // 2
+    assert model.replay_buffer.pos == rows
+
+
+def test_the_environment_is_the_learners_own() -> None:
+    erl = small_erl()
+    assert erl.population.environment == ("Pendulum-v1", {"max_episode_steps": STEPS})
+
+
+def test_a_callable_environment_runs() -> None:
+    wrapped = gymnasium.wrappers.TransformReward(pendulum(), lambda reward: reward / 10)
+    model = small_learner(env=wrapped)
+    with pytest.raises(StructuredLayersError, match="TransformReward.*env="):
+        small_erl(model)
+    erl = small_erl(model, env=pendulum).learn(8)
+    assert erl.population.env_steps == 3 * STEPS
+
+
+def test_learners_that_cannot_share_are_refused() -> None:
+    with pytest.raises(StructuredLayersError, match="replay buffer, which PPO has not"):
+        ERL(PPO("MlpPolicy", pendulum(), device="cpu"))
+    with pytest.raises(StructuredLayersError, match="population_size must be an integer of at"):
+        small_erl(population_size=1)
+    with pytest.raises(StructuredLayersError, match="steps_per_generation"):
+        small_erl(steps_per_generation=0)
+    with pytest.raises(StructuredLayersError, match="VecFrameStack"):
+        small_erl(small_learner(env=VecFrameStack(DummyVecEnv([pendulum]), 2)))
+    with pytest.raises(StructuredLayersError, match="observations and actions in"):
+        small_erl(env="MountainCarContinuous-v0")
+    with pytest.raises(StructuredLayersError, match="optimize_memory_usage"):
+        small_erl(
+            small_learner(
+                optimize_memory_usage=True,
+                replay_buffer_kwargs={"handle_timeout_termination": False},
+            )
+        )
+
+
+def test_hindsight_replay_is_refused() -> None:
+    from stable_baselines3.common.envs import BitFlippingEnv
+
+    model = TD3(
+        "MultiInputPolicy",
+        BitFlippingEnv(n_bits=2, continuous=True),
+        replay_buffer_class=HerReplayBuffer,
+        buffer_size=100,
+        device="cpu",
+    )
+    with pytest.raises(StructuredLayersError, match="hindsight replay"):
+        ERL(model)
+
+
+def test_networks_that_no_population_runs_are_named() -> None:
+    model = small_learner(policy_kwargs={"activation_fn": nn.GELU})
+    with pytest.raises(StructuredLayersError, match=r"Sequential\.1 is a .*GELU"):
+        small_erl(model)
+
+
+def test_an_autoencoder_of_other_shapes_is_refused() -> None:
+    with pytest.raises(StructuredLayersError, match="autoencoder"):
+        small_erl(small_learner(policy_kwargs={"net_arch": [5]}), autoencoder=small_autoencoder())
