@@ -8,7 +8,9 @@ SOLVED = 1_000.0
 """Mean return from which a policy counts as one that solved the task."""
 SIZES = (8, 16, 32, 64)
 METHODS = ("autoencoder", "PCA", "random")
-DRAWN_SIZE = 32
+DRAWN = ((("0", 32),), (("2", 8),), (("0", 64), ("2", 16)))
+"""Layers and sizes that the pictures show, and with which all parts of the zoo are encoded: each
+layer in isolation, and both."""
 
 
 class Case(NamedTuple):
@@ -44,7 +46,7 @@ class Case(NamedTuple):
     @property
     def is_drawn(self) -> bool:
         """Whether a picture shows it, for which training policies act too."""
-        return self.method == "autoencoder" and self.sizes[0][1] == DRAWN_SIZE
+        return self.method == "autoencoder" and self.sizes in DRAWN
 
     def describe(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -58,18 +60,17 @@ def layer_sizes(size: int) -> list[tuple[tuple[str, int], ...]]:
 
 def planned_cases() -> list[Case]:
     """Return all cases: every size and method on the whole zoo, fewer on the other parts."""
+    grid = [sizes for size in SIZES for sizes in layer_sizes(size)]
     cases = [
         Case("all", "networks", sizes, aligned, method)
-        for size in (DRAWN_SIZE, *(size for size in SIZES if size != DRAWN_SIZE))
-        for sizes in layer_sizes(size)
+        for sizes in (*DRAWN, *(sizes for sizes in grid if sizes not in DRAWN))
         for aligned in (False, True)
         for method in METHODS
     ]
     cases += [
         Case(selection, groups, sizes, aligned, method)
         for selection, groups in (("all", "runs"), ("solved", "networks"), ("solved", "runs"))
-        for size in (DRAWN_SIZE, 64)
-        for sizes in layer_sizes(size)
+        for sizes in DRAWN
         for aligned in (False, True)
         for method in METHODS[:2]
     ]

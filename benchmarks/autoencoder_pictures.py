@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from autoencoder_cases import DRAWN_SIZE, METHODS, Case, layer_sizes
+from autoencoder_cases import DRAWN, METHODS, Case, layer_sizes
 from autoencoder_tables import ratios, sizes_in
 from machine import RESULTS, ROOT
 
@@ -32,7 +32,7 @@ def draw_training(cases: dict[str, Record], groups: str, aligned: bool, path: Pa
     """Draw losses above and returns below, a column for each layer and one for both."""
     figure = new_figure(10.2, 6.4)
     axes = figure.subplots(2, 3)
-    for column, (title, sizes) in enumerate(zip(TITLES, layer_sizes(DRAWN_SIZE), strict=True)):
+    for column, (title, sizes) in enumerate(zip(TITLES, DRAWN, strict=True)):
         case = cases.get(Case("all", groups, sizes, aligned, "autoencoder").name)
         if case is None:
             continue

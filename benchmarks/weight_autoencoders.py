@@ -17,6 +17,7 @@ import json
 import multiprocessing
 import shlex
 import time
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
 from functools import cache
@@ -25,10 +26,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from autoencoder_cases import DRAWN_SIZE, SOLVED, Case, planned_cases
+from autoencoder_cases import SOLVED, Case, planned_cases
 from machine import RESULTS, ROOT, describe_origin
-from torch import Tensor
-from zoo_returns import mean_returns
+from torch import Tensor, nn
+from zoo_returns import mean_returns, visited_states
 
 from structured_layers.algorithms.latent import (
     History,
@@ -45,10 +46,12 @@ from structured_layers.integrations.evotorch.rollouts import Normalization
 
 ZOO = ROOT / "benchmarks" / "data" / "hopper_zoo.safetensors"
 SETTINGS = TrainingSettings(steps=2_000, output_limit=1.0)
-REFINE_STEPS, REFINE_STATES = 300, 512
+REFINE_STEPS, REFINE_STATES = 300, 256
+DISTURBANCE = 0.3
+"""Standard deviation of what is added to visited states, in units of the normalised ones."""
 SHOWN = 20
 """Policies of the test part, and of the training part, whose episodes are run."""
-LATENT_SEARCH = Case("all", "networks", (("0", 32), ("2", 8)), False, "autoencoder")
+LATENT_SEARCH = Case("solved", "networks", (("0", 64), ("2", 16)), True, "autoencoder")
 """What the searches in latent space use."""
 Options = dict[str, Any]
 
@@ -91,7 +94,8 @@ def run_case(case: Case, zoo: Path, options: Options) -> dict[str, Any]:
     for name in ("test", "train") if case.is_drawn else ("test",):
         part = shown_policies(getattr(split, name), options["shown"])
         known = input_returns(zoo, case.selection, case.groups, name, tuple(options.items()))
-        found[name] = {"input": known, **compare(coder, part, options)}
+        states = own_states(zoo, case.selection, case.groups, name, tuple(options.items()))
+        found[name] = {"input": known, **compare(coder, part, states, options)}
     if history is not None:
         found["best_step"] = history.best_step
         if case.is_drawn:
@@ -115,39 +119,64 @@ def input_returns(
     return act(part, part.weights, settings)
 
 
-def compare(coder: NetworkAutoencoder, part: PolicyZoo, options: Options) -> dict[str, list[float]]:
-    """Return the returns of policies that are decoded from their codes."""
-    parameters = coder.align_all(part.weights)
-    coders = coder.autoencoders
+@cache
+def own_states(
+    zoo: Path, selection: str, groups: str, name: str, options: tuple[tuple[str, int], ...]
+) -> Tensor:
+    """Return normalised states (N, 2S, obs) that each policy visits, and the same disturbed."""
+    settings = dict(options)
+    part = shown_policies(getattr(read_split(zoo, selection, groups), name), settings["shown"])
+    states = visited_states(
+        *_task(part, part.weights),
+        per_policy=REFINE_STATES,
+        episode_length=settings["episode_length"],
+        seed=2,  # neither the episodes of the zoo nor those in which policies are compared
+    )
+    visited = torch.from_numpy(states).reshape(len(part), REFINE_STATES, -1)
+    visited = ((visited - part.observation_mean) / part.observation_std).float()
+    noise = torch.randn(visited.shape, generator=torch.Generator().manual_seed(1))
+    return torch.cat([visited, visited + DISTURBANCE * noise], dim=1)
+
+
+def compare(
+    coder: NetworkAutoencoder, part: PolicyZoo, states: Tensor, options: Options
+) -> dict[str, list[float]]:
+    """Return the returns of policies that are decoded from their codes.
+
+    Args:
+        coder: the autoencoder.
+        part: the policies.
+        states: (N, S, obs) on which the codes of each are refined.
+        options: of the evaluation.
+    """
+    parameters, coders = coder.align_all(part.weights), coder.autoencoders
     with torch.no_grad():
         decoded = decode_layers(coders, coder.codes_of(parameters), parameters)
-    refined = decode_layers(coders, *refine(coder, part, parameters, options))
+    better = refine_codes(
+        coders, coder.network, parameters, states, steps=options["refine"], limit=1.0
+    )
+    refined = decode_layers(coders, *better)
     return {"decoded": act(part, decoded, options), "refined": act(part, refined, options)}
-
-
-def refine(
-    coder: NetworkAutoencoder, part: PolicyZoo, parameters: dict[str, Tensor], options: Options
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Return codes and parameters that were improved on the outputs of each network."""
-    states = part.normalized_states()
-    draws = torch.Generator().manual_seed(1)
-    states = states[torch.randint(len(states), (REFINE_STATES,), generator=draws)]
-    steps, coders = options["refine"], coder.autoencoders
-    return refine_codes(coders, coder.network, parameters, states, steps=steps, limit=1.0)
 
 
 def act(part: PolicyZoo, parameters: dict[str, Tensor], options: Options) -> list[float]:
     """Return the mean return of each policy over fresh episodes, the same for all cases."""
     returns = mean_returns(
-        str(part.env),
-        part.network(0),
-        torch.cat([value.flatten(1) for value in parameters.values()], dim=1).detach(),
-        Normalization(part.observation_mean.numpy(), part.observation_std.numpy()),
+        *_task(part, parameters),
         num_episodes=options["episodes"],
         episode_length=options["episode_length"],
         seed=1,  # not those that the zoo was made with
     )
     return [round(value, 1) for value in np.asarray(returns).tolist()]
+
+
+def _task(
+    part: PolicyZoo, parameters: Mapping[str, Tensor]
+) -> tuple[str, nn.Module, Tensor, Normalization]:
+    """Return environment, network, weights (N, d) and normaliser of policies."""
+    weights = torch.cat([value.flatten(1) for value in parameters.values()], dim=1).detach()
+    normalization = Normalization(part.observation_mean.numpy(), part.observation_std.numpy())
+    return str(part.env), part.network(0), weights, normalization
 
 
 def main() -> None:
@@ -158,7 +187,7 @@ def main() -> None:
     cases = planned_cases()
     if args.quick:
         options |= {"steps": 2, "refine": 1, "shown": 2, "episodes": 1, "episode_length": 20}
-        cases = [case for case in cases if case.sizes[0][1] == DRAWN_SIZE][:4]
+        cases = cases[:4]
     if args.autoencoder is not None:
         split = read_split(args.zoo, LATENT_SEARCH.selection, LATENT_SEARCH.groups)
         coder, _ = fit(LATENT_SEARCH, split, replace(SETTINGS, steps=options["steps"]))

@@ -84,20 +84,20 @@ def test_a_case_runs(tmp_path: Path, method: str, aligned: bool) -> None:
     from autoencoder_cases import Case
     from weight_autoencoders import run_case
 
-    small_zoo(inputs=11, outputs=3).save(tmp_path / "zoo.safetensors")
-    planned = Case("all", "runs", (("0", 32), ("2", 8)), aligned, method)
+    small_zoo(hidden=(32,), inputs=11, outputs=3).save(tmp_path / "zoo.safetensors")
+    planned = Case("all", "runs", (("0", 64), ("2", 16)), aligned, method)
     found = run_case(planned, tmp_path / "zoo.safetensors", TINY)
     assert {len(found["test"][kind]) for kind in ("input", "decoded", "refined")} == {2}
-    assert found["compression"] == (66 + 18) / 40
+    assert found["compression"] == (352 + 96) / 80
     assert ("looks" in found) == (method == "autoencoder")
-    assert planned.name == f"all-runs-0+2-32+8-{'aligned' if aligned else 'as-is'}-{method}"
+    assert planned.name == f"all-runs-0+2-64+16-{'aligned' if aligned else 'as-is'}-{method}"
 
 
 def test_cases_have_names_of_their_own() -> None:
     from autoencoder_cases import planned_cases
 
     names = [planned.name for planned in planned_cases()]
-    assert len(names) == len(set(names)) == 4 * 3 * 2 * 3 + 3 * 2 * 3 * 2 * 2
+    assert len(names) == len(set(names)) == 4 * 3 * 2 * 3 + 3 * 3 * 2 * 2
 
 
 def test_policies_that_do_the_same_count_once() -> None:
