@@ -16,8 +16,10 @@ from structured_layers.integrations.sb3.erl import CERL, ERL
 from structured_layers.integrations.sb3.erl.cerl import DISCOUNTS
 from structured_layers.policy import Policy
 
-CERL_GRADIENT_STEPS = 0.5
-"""Of each of four learners for each step of the learners: twice those of one TD3 in all."""
+CERL_GRADIENT_STEPS = 0.25
+"""Of each of four learners for each step of the learners: as many as of one TD3 in all."""
+SELDOM = 5_000
+"""Learner steps between generations with which population and learner see about as much."""
 
 
 class Trained(ABC):
@@ -138,9 +140,16 @@ def erl(seed: int, autoencoder: Path | None) -> Evolved:
     return Evolved(seed, ERL(make_td3(seed), seed=seed))
 
 
+def erl_seldom(seed: int, autoencoder: Path | None) -> Evolved:
+    """Return TD3 with a population of dense actors that acts a fifth as often."""
+    return Evolved(seed, ERL(make_td3(seed), seed=seed, steps_per_generation=SELDOM))
+
+
 def erl_latent(seed: int, autoencoder: Path | None) -> Evolved:
     """Return TD3 with a population of latent codes."""
-    return Evolved(seed, ERL(make_td3(seed), seed=seed, autoencoder=_coder(autoencoder)))
+    coder = _coder(autoencoder)
+    training = ERL(make_td3(seed), seed=seed, steps_per_generation=SELDOM, autoencoder=coder)
+    return Evolved(seed, training)
 
 
 def cerl(seed: int, autoencoder: Path | None, coder: NetworkAutoencoder | None = None) -> Evolved:
@@ -149,7 +158,13 @@ def cerl(seed: int, autoencoder: Path | None, coder: NetworkAutoencoder | None =
     models = [make_td3(own, gamma=gamma) for own, gamma in zip(seeds, DISCOUNTS, strict=True)]
     return Evolved(
         seed,
-        CERL(models, seed=seed, gradient_steps_per_step=CERL_GRADIENT_STEPS, autoencoder=coder),
+        CERL(
+            models,
+            seed=seed,
+            steps_per_generation=SELDOM,
+            gradient_steps_per_step=CERL_GRADIENT_STEPS,
+            autoencoder=coder,
+        ),
     )
 
 
@@ -167,6 +182,7 @@ def _coder(autoencoder: Path | None) -> NetworkAutoencoder:
 METHODS: dict[str, Callable[[int, Path | None], Trained]] = {
     "td3": PlainTD3,
     "erl": erl,
+    "erl-seldom": erl_seldom,
     "cerl": cerl,
     "cerl-latent": cerl_latent,
     "erl-latent": erl_latent,

@@ -21,7 +21,8 @@ PICTURE = ROOT / "docs" / "assets" / "erl.png"
 MISSING = ["Nothing is recorded yet.", ""]
 NAMES = {
     "td3": "TD3 alone",
-    "erl": "ERL, dense population",
+    "erl": "ERL, dense population every 1,000 steps",
+    "erl-seldom": "ERL, dense population every 5,000 steps",
     "erl-latent": "ERL, latent population",
     "cerl": "CERL, dense population",
     "cerl-latent": "CERL, latent population",

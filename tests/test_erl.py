@@ -23,6 +23,7 @@ from structured_layers.integrations.sb3.erl.learner_actor import (
     clipped,
     normalizer_of,
 )
+from structured_layers.integrations.sb3.erl.learner_states import recent_states
 from structured_layers.layers.decoder_files import save_decoder
 from structured_layers.layers.weight_decoder import WeightDecoder
 from structured_layers.population import PopulationPolicy
@@ -283,6 +284,27 @@ def test_networks_that_no_population_runs_are_named() -> None:
     model = small_learner(policy_kwargs={"activation_fn": nn.GELU})
     with pytest.raises(StructuredLayersError, match=r"Sequential\.1 is a .*GELU"):
         small_erl(model)
+
+
+def test_refined_copies_act_more_like_the_learner() -> None:
+    copies = {}
+    for steps in (0, 100):
+        erl = small_erl(autoencoder=small_autoencoder(), refine_steps=steps).learn(8)
+        states = recent_states(erl.model, erl.model.replay_buffer)
+        network = erl.population._copy_of(erl.model, erl.model.replay_buffer)
+        difference = network(states) - actor_network(erl.model)(states)
+        copies[steps] = float(difference.detach().square().mean())
+    assert copies[100] < 0.9 * copies[0]
+
+
+def test_recent_states_are_normalized_and_of_the_buffer() -> None:
+    erl = small_erl(small_learner(env=normalized_env())).learn(8)
+    buffer = erl.model.replay_buffer
+    states = recent_states(erl.model, buffer)
+    raw = buffer.observations[: buffer.pos].reshape(-1, 3)
+    expected = erl.model.get_vec_normalize_env().normalize_obs(raw)
+    assert len(states) == len(np.unique(np.linspace(1, buffer.pos, 256).astype(int)))
+    assert np.isclose(states[:, None].numpy(), expected[None], atol=1e-6).all(-1).any(1).all()
 
 
 def test_an_autoencoder_of_other_shapes_is_refused() -> None:

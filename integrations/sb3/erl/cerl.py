@@ -38,7 +38,8 @@ class CERL(Hybrid):
         gradient_steps_per_step: of every learner, for each environment step of the learners.
         exploration: weight of the bonus for learners that seldom acted.
         keywords: ``population_size``, ``num_episodes``, ``sync_every``, ``settings``,
-            ``autoencoder``, ``env``, ``env_config``, ``simulator`` and ``seed`` as of :class:`ERL`.
+            ``autoencoder``, ``refine_steps``, ``env``, ``env_config``, ``simulator`` and ``seed``
+            as of :class:`ERL`.
 
     Examples:
         >>> from stable_baselines3 import TD3

@@ -29,6 +29,8 @@ class ERL(Hybrid):
         sync_every: generations from one copy of the learner into the population to the next.
         settings: ``EvolutionSettings`` of selection and variation.
         autoencoder: a ``NetworkAutoencoder``; the population then evolves codes of dense actors.
+        refine_steps: with an autoencoder, steps that fit the code of each copy of the learner to
+            what it does on the latest states of the replay buffer; 0 takes the encoder's code.
         env: what the population acts in, an id or a callable; None is the learner's environment.
         env_config: arguments of ``env``.
         simulator: as in ``make_simulator``.

@@ -23,10 +23,13 @@ from structured_layers.population import PopulationPolicy
 from .first_actors import first_actors
 from .learner_actor import actor_network, clipped, normalizer_of
 from .learner_env import Environment
+from .learner_states import recent_states
 from .recording import RecordingSimulator, Transitions
 from .replay import add_transitions
 
 _SPAWN = 2  # episodes of searches have keys of three numbers, those of evaluations of two
+SQUASHED_BEYOND = 2.0
+"""Outputs before the tanh beyond which the action hardly changes."""
 _COUNTERS = ("generation", "env_steps", "seconds")
 
 
@@ -60,6 +63,7 @@ class EvolvedPopulation:
         sync_every: generations from one copy of the learners into the population to the next.
         settings: of selection and variation.
         autoencoder: a ``NetworkAutoencoder`` that makes codes of actors; None evolves weights.
+        refine_steps: of the code of each copy of a learner, on the latest states of the buffer.
         seed: of episodes and of all draws.
 
     Attributes:
@@ -78,12 +82,13 @@ class EvolvedPopulation:
         sync_every: int,
         settings: EvolutionSettings,
         autoencoder: Any,
+        refine_steps: int,
         seed: int,
     ) -> None:
         """Draw the first actors."""
         for name, value, least in (
             ("population_size", size, 2), ("num_episodes", num_episodes, 1),
-            ("sync_every", sync_every, 1), ("seed", seed, 0),
+            ("sync_every", sync_every, 1), ("refine_steps", refine_steps, 0), ("seed", seed, 0),
         ):  # fmt: skip
             if not isinstance(value, int) or value < least:
                 raise StructuredLayersError(
@@ -92,6 +97,7 @@ class EvolvedPopulation:
         self.environment, self.simulator = environment, simulator
         self.num_episodes, self.sync_every = num_episodes, sync_every
         self.settings, self.autoencoder, self.seed = settings, autoencoder, seed
+        self.refine_steps = refine_steps
         self.generation, self.env_steps, self.seconds = 0, 0, 0.0
         self.elite: Tensor | None = None
         self._learner_rows: tuple[int, ...] = ()
@@ -124,7 +130,7 @@ class EvolvedPopulation:
         returns = torch.from_numpy(episodes.rewards + episodes.alive_bonus) / self.num_episodes
         returns[torch.from_numpy(episodes.failed)] = torch.nan
         with interrupts_held():
-            kept = self._advance(returns, models)
+            kept = self._advance(returns, models, buffer)
             add_transitions(buffer, transitions)
             steps = int(episodes.steps.sum())
             rows, self._learner_rows = self._learner_rows, kept.learner_rows
@@ -149,7 +155,7 @@ class EvolvedPopulation:
         )
         return episodes, simulator.take()
 
-    def _advance(self, returns: Tensor, models: Sequence[Any]) -> _Kept:
+    def _advance(self, returns: Tensor, models: Sequence[Any], buffer: Any) -> _Kept:
         """Replace the actors by the next generation, the last ones by learners if it is time."""
         layout = layout_of(self.network_of(models[0]))
         before = self._generator.get_state()
@@ -158,7 +164,7 @@ class EvolvedPopulation:
             weights = made.weights
             rows: tuple[int, ...] = ()
             if (self.generation + 1) % self.sync_every == 0:
-                weights, rows = self._with_learners(weights, made.num_elites, models)
+                weights, rows = self._with_learners(weights, made.num_elites, models, buffer)
         except BaseException:
             self._generator.set_state(before)
             raise
@@ -167,13 +173,26 @@ class EvolvedPopulation:
         return _Kept(kept, rows)
 
     def _with_learners(
-        self, weights: Tensor, num_elites: int, models: Sequence[Any]
+        self, weights: Tensor, num_elites: int, models: Sequence[Any], buffer: Any
     ) -> tuple[Tensor, tuple[int, ...]]:
         """Return the rows, the last ones but no elites replaced by copies of the learners."""
         count = min(len(models), len(weights) - num_elites)
-        vectors = [_vector(self.network_of(model)) for model in models[:count]]
+        vectors = [_vector(self._copy_of(model, buffer)) for model in models[:count]]
         rows = range(len(weights) - count, len(weights))
         return torch.cat([weights[: rows.start], torch.stack(vectors)]), tuple(rows)
+
+    def _copy_of(self, model: Any, buffer: Any) -> nn.Module:
+        """Return a learner's actor; its code is fitted to what it does on the latest states."""
+        states = recent_states(model, buffer) if self.autoencoder and self.refine_steps else None
+        if states is None:
+            return self.network_of(model)
+        copy: nn.Module = self.autoencoder.encode(
+            actor_network(model),
+            refine_steps=self.refine_steps,
+            states=states,
+            output_limit=SQUASHED_BEYOND,
+        )
+        return copy
 
     def _open(self) -> RecordingSimulator:
         if self._recording is None:

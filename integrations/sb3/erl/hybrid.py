@@ -45,6 +45,7 @@ class Hybrid(ABC):
         sync_every: int = 1,
         settings: EvolutionSettings | Mapping[str, Any] | None = None,
         autoencoder: Any = None,
+        refine_steps: int = 100,
         env: str | Callable[..., Env[Any, Any]] | None = None,
         env_config: Mapping[str, Any] | None = None,
         simulator: str = "auto",
@@ -67,6 +68,7 @@ class Hybrid(ABC):
             sync_every=sync_every,
             settings=_settings(settings),
             autoencoder=autoencoder,
+            refine_steps=refine_steps,
             seed=int(chosen) if seed is None else seed,
         )
         self.seconds = 0.0
@@ -169,6 +171,7 @@ class Hybrid(ABC):
             "population_size": population.size,
             "num_episodes": population.num_episodes,
             "sync_every": population.sync_every,
+            "refine_steps": population.refine_steps,
             "settings": dataclasses.asdict(population.settings),
             "simulator": population.simulator,
             "seed": population.seed,
