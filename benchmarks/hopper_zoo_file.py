@@ -120,6 +120,7 @@ def make_zoo(
     zoo = PolicyZoo.from_networks(
         networks,
         states,
+        state_policies=torch.arange(len(networks)).repeat_interleave(len(states) // len(networks)),
         runs=[int(policy["run"]) for policy in policies],
         env_steps=[int(policy["env_steps"]) for policy in policies],
         observation_mean=shared[0],

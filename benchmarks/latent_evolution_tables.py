@@ -68,6 +68,22 @@ def _row(name: str, group: list[Record]) -> tuple[str, ...]:
     )
 
 
+def steps_table(records: dict[str, Record]) -> list[str]:
+    """Return the table of the README: each method's steps to the goals, every seed."""
+    header = ("search", "of", "starts at", "env steps to 1,000, each seed", "to 2,500, each seed")
+    rows = [
+        (
+            first["algorithm"],
+            "codes" if first["space"] == "latent" else "weights",
+            STARTS[first["start"]],
+            *("; ".join(_steps(record, goal) for record in group) for goal in GOALS),
+        )
+        for group in _groups(records).values()
+        for first in group[:1]
+    ]
+    return table(header, rows) if rows else MISSING
+
+
 def _steps(record: Record, goal: str) -> str:
     steps = record["steps_to"][goal]
     return f"> {record['env_steps'] / 1e3:,.0f}k" if steps is None else f"{steps / 1e3:,.0f}k"

@@ -29,7 +29,7 @@ from controllers_tables import controllers_parts
 from erl_tables import erl_parts
 from es_enas_records import GROUP as ES_ENAS
 from es_enas_tables import es_enas_parts
-from latent_evolution_tables import latent_evolution_parts
+from latent_evolution_tables import latent_evolution_parts, steps_table
 from layer_tables import digits_table, limits_table
 from markdown_tables import table
 from rollout_tables import goals_section
@@ -86,6 +86,8 @@ def outdated_files(root: Path) -> dict[Path, bytes]:
         root / "README.md": {
             "": summary,
             "search": reached_table(read_records(results / BETTER_SEARCH)),
+            "codes": steps_table(read_records(results / "latent_evolution")),
+            "hybrids": erl_parts(read_records(results / "erl"))["returns"],
             **readme_parts(results),
         },
         docs / "results.md": {"": [*summary, *details(records, speed, imports)]},

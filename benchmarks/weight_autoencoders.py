@@ -49,10 +49,11 @@ SETTINGS = TrainingSettings(steps=2_000, output_limit=1.0)
 REFINE_STEPS, REFINE_STATES = 300, 256
 DISTURBANCE = 0.3
 """Standard deviation of what is added to visited states, in units of the normalised ones."""
-SHOWN = 20
+SHOWN = 16
 """Policies of the test part, and of the training part, whose episodes are run."""
 LATENT_SEARCH = Case("solved", "networks", (("0", 64), ("2", 16)), True, "autoencoder")
 """What the searches in latent space use."""
+LINEAR = {"output PCA": "output_components", "PCA": "weight_components", "random": "random"}
 Options = dict[str, Any]
 
 
@@ -73,7 +74,7 @@ def fit(case: Case, split: ZooSplit, settings: TrainingSettings) -> tuple[Any, H
         return fit_autoencoder(
             split.train, split.validation, sizes, draws, aligned=aligned, settings=settings
         )
-    method = {"PCA": "weight_components", "random": "random"}[case.method]
+    method = LINEAR[case.method]
     coder = fit_linear_autoencoder(split.train, sizes, draws, method=method, aligned=aligned)  # type: ignore[arg-type]
     return coder, None
 

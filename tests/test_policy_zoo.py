@@ -1,6 +1,7 @@
 """A zoo holds policies of one shape, splits them, and is a file that is whole or refused."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ def test_a_policy_comes_out_as_it_went_in() -> None:
     inputs = torch.randn(7, 3)
     assert torch.equal(zoo.network(1)(inputs), networks[1](inputs))
     rows = torch.nn.utils.parameters_to_vector(networks[2].parameters())
-    assert torch.equal(zoo.vectors()[2], rows)
+    assert torch.equal(torch.cat([value[2].flatten() for value in zoo.weights.values()]), rows)
     assert len(zoo) == 3
     assert zoo.returns.isnan().all()
 
@@ -108,5 +109,39 @@ def test_parts_that_do_not_fit() -> None:
         zoo.select(torch.arange(4)).split(torch.Generator(), groups="runs")
     with pytest.raises(StructuredLayersError, match="'networks' or 'runs'"):
         zoo.split(torch.Generator(), groups="seeds")  # type: ignore[arg-type]
-    with pytest.raises(StructuredLayersError, match="at least one policy"):
+    with pytest.raises(StructuredLayersError, match="at least 1e.06: the best returns 11"):
         zoo.solved(1e6)
+
+
+def test_a_part_has_the_states_of_its_own_policies() -> None:
+    networks = [mlp(3, [4], 2) for _ in range(4)]
+    owners = [0, 0, 1, 3, -1, 3]
+    states = torch.arange(18.0).reshape(6, 3)
+    zoo = PolicyZoo.from_networks(networks, states, state_policies=owners)
+    part = zoo.select(torch.tensor([3, 0]))
+    assert torch.equal(part.states, states[[0, 1, 3, 4, 5]])
+    assert part.state_policies.tolist() == [1, 1, 0, -1, 0]
+    with pytest.raises(
+        StructuredLayersError, match="numbers of the 4 policies, or -1; got -1 to 4"
+    ):
+        PolicyZoo.from_networks(networks, states, state_policies=[0, 0, 1, 4, -1, 3])
+    with pytest.raises(StructuredLayersError, match="one integer for each of 6 states"):
+        PolicyZoo.from_networks(networks, states, state_policies=[0])
+
+
+def test_unknown_returns_solve_nothing() -> None:
+    zoo = PolicyZoo.from_networks([mlp(3, [4], 2)], torch.ones(2, 3))
+    with pytest.raises(StructuredLayersError, match="at least 5: none is known"):
+        zoo.solved(5)
+
+
+def test_the_name_of_a_zoo_ends_in_safetensors(tmp_path: Path) -> None:
+    with pytest.raises(StructuredLayersError, match=r"ends in .safetensors.*got zoo.json"):
+        small_zoo().save(tmp_path / "zoo.json")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("share", [-0.1, 0.0, 1.0, float("nan")])
+def test_shares_of_a_split(share: float) -> None:
+    with pytest.raises(StructuredLayersError, match="shares between 0 and 1"):
+        small_zoo().split(torch.Generator(), validation=share)

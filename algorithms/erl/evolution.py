@@ -11,6 +11,7 @@ from torch import Tensor
 
 from structured_layers.errors import StructuredLayersError
 
+from ..argument_checks import check_integer
 from .layout import Block
 from .variation import CROSSOVERS, Mutation, cross, mutate
 
@@ -41,10 +42,7 @@ class EvolutionSettings:
             raise StructuredLayersError(
                 f"crossover_share must be between 0 and 1, got {self.crossover_share!r}"
             )
-        if self.tournament_size < 1:
-            raise StructuredLayersError(
-                f"tournament_size must be at least 1, got {self.tournament_size!r}"
-            )
+        check_integer("tournament_size", self.tournament_size, 1)
         if self.crossover not in CROSSOVERS:
             raise StructuredLayersError(
                 f"crossover must be one of {', '.join(CROSSOVERS)}, got {self.crossover!r}"

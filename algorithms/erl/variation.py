@@ -1,7 +1,7 @@
 """How ERL makes new actors of old ones: neurons are swapped, single weights are disturbed.
 
 After Khadka and Tumer, Evolution-guided policy gradient in reinforcement learning (arXiv
-1805.07917), Algorithms 2 and 3.
+1805.07917), Algorithms 2 and 3. Where this differs from the paper, :class:`Mutation` says so.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from structured_layers.errors import StructuredLayersError
 
+from ..argument_checks import check_positive
 from ..latent.crossover import CROSSOVERS as VECTOR_CROSSOVERS
 from .layout import Block
 
@@ -24,12 +25,17 @@ CROSSOVERS = ("neurons", *VECTOR_CROSSOVERS)
 class Mutation:
     """What a mutation does to the weights of one actor.
 
+    The paper disturbs a tenth of the entries of each weight matrix, drawn with replacement, and no
+    biases; its strong mutations are 100 times as strong. Here each entry of each parameter changes
+    with probability ``share``, biases and codes too.
+
     Attributes:
         probability: with which an actor is mutated at all.
-        share: of its entries that change.
+        share: of its entries that change, each drawn on its own.
         strength: standard deviation of the change, relative to a weight's own size; for latent
             codes, which are in units of their spread, absolute.
-        super_probability: of an entry that changes, to change ten times as strongly.
+        super_probability: of an entry that changes, to change more strongly.
+        super_strength: how many times as strongly; the paper has 100.
         reset_probability: of an entry that changes, to be drawn anew from N(0, 1).
     """
 
@@ -37,6 +43,7 @@ class Mutation:
     share: float = 0.1
     strength: float = 0.1
     super_probability: float = 0.05
+    super_strength: float = 10.0
     reset_probability: float = 0.05
 
     def __post_init__(self) -> None:
@@ -45,17 +52,13 @@ class Mutation:
             value = getattr(self, name)
             if not 0 <= value <= 1:
                 raise StructuredLayersError(f"{name} must be between 0 and 1, got {value!r}")
-        if not 0 < self.strength < float("inf"):
-            raise StructuredLayersError(f"strength must be positive, got {self.strength!r}")
+        for name in ("strength", "super_strength"):
+            check_positive(name, getattr(self, name))
         if self.super_probability + self.reset_probability > 1:
             raise StructuredLayersError(
                 "super_probability and reset_probability must sum to at most 1, got "
                 f"{self.super_probability} and {self.reset_probability}"
             )
-
-
-SUPER = 10.0
-"""How much stronger the strong mutations are."""
 
 
 def mutate(
@@ -78,7 +81,8 @@ def mutate(
             scale[block.start : block.stop] = 1.0
     is_super = kind < mutation.super_probability
     is_reset = kind >= 1 - mutation.reset_probability
-    strength = torch.where(is_super, SUPER * mutation.strength, mutation.strength)
+    strong = mutation.super_strength * mutation.strength
+    strength = torch.where(is_super, strong, mutation.strength)
     changed = vector + strength * scale * noise  # ~ N(w, (strength·|w|)²)
     changed = torch.where(is_reset, noise, changed)
     return torch.where(chosen, changed, vector)

@@ -82,7 +82,7 @@ def fit_autoencoder(
     }
     settings = settings or TrainingSettings()
     history = train_autoencoders_(coders, networks, Networks(*seen), generator, settings, callback)
-    return _finished(coders, networks, reference), history
+    return _finished(train, coders, networks, reference), history
 
 
 def fit_linear_autoencoder(
@@ -112,7 +112,7 @@ def fit_linear_autoencoder(
         name: _begin(networks, name, size, (), method, generator)
         for name, size in latent_sizes.items()
     }
-    return _finished(coders, networks, reference)
+    return _finished(train, coders, networks, reference)
 
 
 def _prepared(zoo: PolicyZoo, aligned: bool) -> tuple[Networks, dict[str, Tensor] | None]:
@@ -126,15 +126,19 @@ def _prepared(zoo: PolicyZoo, aligned: bool) -> tuple[Networks, dict[str, Tensor
 
 
 def _finished(
-    coders: dict[str, WeightAutoencoder], networks: Networks, reference: dict[str, Tensor] | None
+    zoo: PolicyZoo,
+    coders: dict[str, WeightAutoencoder],
+    networks: Networks,
+    reference: dict[str, Tensor] | None,
 ) -> NetworkAutoencoder:
-    """Whiten the codes and add the means of what is not encoded."""
+    """Whiten the codes, and add the means of what is not encoded and the zoo's statistics."""
     for name, coder in coders.items():
         coder.whiten_(networks.parameters[f"{name}.weight"])
         coder.requires_grad_(False)
     means = {name: value.mean(dim=0) for name, value in networks.parameters.items()}
     networks.form.load_state_dict(means)
-    return NetworkAutoencoder(coders, networks.form, reference=reference)
+    statistics = zoo.observation_mean, zoo.observation_std
+    return NetworkAutoencoder(coders, networks.form, reference=reference, statistics=statistics)
 
 
 def _begin(

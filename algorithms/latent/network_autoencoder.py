@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -41,6 +42,12 @@ class NetworkAutoencoder:
             means over the training networks. It is copied.
         reference: parameters by name, to which the hidden units of a network are aligned before it
             is encoded; None encodes networks as they are.
+        statistics: mean and standard deviation of observations, (obs,) each, by which all networks
+            that it encodes see them; None is not known.
+
+    Attributes:
+        observation_mean: (obs,) float64, or None.
+        observation_std: (obs,) float64, or None.
 
     Raises:
         StructuredLayersError: no autoencoders, or one for a layer that is not there or of another
@@ -61,12 +68,16 @@ class NetworkAutoencoder:
         network: nn.Sequential,
         *,
         reference: Parameters | None = None,
+        statistics: tuple[Tensor, Tensor] | None = None,
     ) -> None:
         """Check that the autoencoders fit the network."""
         self.autoencoders = dict(autoencoders)
         self.network = copy.deepcopy(network).requires_grad_(False)
         self.spec = SequentialSpec.of(network)
         self.reference = None if reference is None else dict(reference)
+        mean, std = (None, None) if statistics is None else statistics
+        self.observation_mean = None if mean is None else mean.double().clone()
+        self.observation_std = None if std is None else std.double().clone()
         _check_layers(self.autoencoders, self.network)
         if self.reference is not None:
             _check_parameters("the reference", self.reference, self.network)
@@ -161,8 +172,12 @@ class NetworkAutoencoder:
             "network": self.spec.to_json(),
             "layers": {name: coder.to_json() for name, coder in self.autoencoders.items()},
             "aligned": self.reference is not None,
+            "statistics": self.observation_mean is not None,
             "bytes": num_bytes(tensors),
         }
+        for old in (folder / "decoders").glob("*"):
+            if old.name not in self.autoencoders and (old / "decoder.json").exists():
+                shutil.rmtree(old)  # of an autoencoder that was here before
         for name, coder in self.autoencoders.items():
             save_decoder(coder.decoder, folder / "decoders" / name)
         write_tensors(folder / TENSORS, tensors, belongs_to=json_digest(description))
@@ -190,7 +205,9 @@ class NetworkAutoencoder:
             network = SequentialSpec.from_json(data["network"]).build()
             network.load_state_dict(_below(tensors, "network."))
             reference = _below(tensors, "reference.") if data["aligned"] else None
-            return cls(coders, network, reference=reference)
+            found = _below(tensors, "observation_")
+            statistics = (found["mean"], found["std"]) if data["statistics"] else None
+            return cls(coders, network, reference=reference, statistics=statistics)
         except DAMAGE as error:
             raise CheckpointError(f"{folder} does not hold a whole autoencoder: {error}") from error
 
@@ -199,11 +216,16 @@ class NetworkAutoencoder:
             f"autoencoders.{name}": coder.state_dict() for name, coder in self.autoencoders.items()
         }
         parts |= {"network": self.network.state_dict(), "reference": self.reference or {}}
-        return {f"{part}.{n}": t for part, tensors in parts.items() for n, t in tensors.items()}
+        tensors = {f"{part}.{n}": t for part, named in parts.items() for n, t in named.items()}
+        if self.observation_mean is not None and self.observation_std is not None:
+            tensors["observation_mean"] = self.observation_mean
+            tensors["observation_std"] = self.observation_std
+        return tensors
 
     def _aligned(self, network: nn.Module) -> dict[str, Tensor]:
         parameters = {name: p.detach() for name, p in network.named_parameters()}
         _check_parameters("the network", parameters, self.network)
+        _check_activations(network, self.spec)
         if self.reference is None:
             return parameters
         return align(self.network, parameters, self.reference)
@@ -249,6 +271,18 @@ def _check_layers(autoencoders: Mapping[str, WeightAutoencoder], network: nn.Mod
                 f"the weight of layer {name!r} has shape {shape} (out_features, in_features), its "
                 f"autoencoder is of weights {coder.shape}"
             )
+
+
+def _check_activations(network: nn.Module, spec: SequentialSpec) -> None:
+    """Refuse other activations than the training networks'; a tanh may follow, as actors have."""
+    if not isinstance(network, nn.Sequential):
+        return
+    found, expected = SequentialSpec.of(network).steps, spec.steps
+    if found not in (expected, (*expected, {"activation": "tanh"})):
+        raise StructuredLayersError(
+            f"this autoencoder is of networks such as {spec.build()}, and codes mean nothing in "
+            f"{network}; in Stable-Baselines3 activation_fn says which activations there are"
+        )
 
 
 def _check_parameters(what: str, parameters: Parameters, network: nn.Module) -> None:

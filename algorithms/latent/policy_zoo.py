@@ -27,7 +27,7 @@ from .zoo_checks import check_networks, check_zoo
 
 FORMAT, VERSION = "structured-layers policy zoo", 1
 _PER_POLICY = ("returns", "runs", "env_steps")
-_SHARED = ("states", "observation_mean", "observation_std")
+_SHARED = ("states", "state_policies", "observation_mean", "observation_std")
 _PREFIX = "weights."
 
 
@@ -50,6 +50,7 @@ class PolicyZoo:
         runs: (N,) numbers of the training runs that the policies come from.
         env_steps: (N,) environment steps of training before each policy.
         states: (S, obs) visited by the policies, as the environment returned them.
+        state_policies: (S,) which policy visited each state; -1 for none in particular.
         observation_mean: (obs,) subtracted from a state by every policy.
         observation_std: (obs,) divides what is left.
         env: id of the environment.
@@ -72,6 +73,7 @@ class PolicyZoo:
     runs: Tensor
     env_steps: Tensor
     states: Tensor
+    state_policies: Tensor
     observation_mean: Tensor
     observation_std: Tensor
     env: str | None = None
@@ -91,6 +93,7 @@ class PolicyZoo:
         networks: Sequence[nn.Sequential],
         states: Tensor,
         *,
+        state_policies: Tensor | Sequence[int] | None = None,
         returns: Tensor | Sequence[float] | None = None,
         runs: Tensor | Sequence[int] | None = None,
         env_steps: Tensor | Sequence[int] | None = None,
@@ -103,6 +106,8 @@ class PolicyZoo:
         Args:
             networks: dense policies that act on the same normalised observations.
             states: (S, obs) that they visit, as the environment returns them.
+            state_policies: (S,) which network visited each state, so that a part of the zoo has the
+                states of its own policies only; None is unknown, and every part has all states.
             returns: (N,) mean returns; None is not known, NaN.
             runs: (N,) numbers of their training runs; None is a run for each.
             env_steps: (N,); None is zeros.
@@ -114,7 +119,9 @@ class PolicyZoo:
             StructuredLayersError: no networks, networks of different shapes, or NaN weights.
         """
         spec, weights = check_networks(networks)
+        states = torch.as_tensor(states, dtype=torch.float32)
         count, size = len(networks), states.shape[-1]
+        unknown = torch.full((len(states),), -1)
         none, zeros, ones = torch.full((count,), math.nan), torch.zeros(size), torch.ones(size)
         return cls(
             spec=spec,
@@ -122,7 +129,8 @@ class PolicyZoo:
             returns=torch.as_tensor(none if returns is None else returns, dtype=torch.float64),
             runs=torch.arange(count) if runs is None else torch.as_tensor(runs),
             env_steps=torch.as_tensor([0] * count if env_steps is None else env_steps),
-            states=states.to(torch.float32),
+            states=states,
+            state_policies=torch.as_tensor(unknown if state_policies is None else state_policies),
             observation_mean=(zeros if observation_mean is None else observation_mean).double(),
             observation_std=(ones if observation_std is None else observation_std).double(),
             env=env,
@@ -136,24 +144,39 @@ class PolicyZoo:
         network.load_state_dict({name: value[index] for name, value in self.weights.items()})
         return network.requires_grad_(False)
 
-    def vectors(self) -> Tensor:
-        """Return all parameters as rows (N, d), in the order of ``parameters_to_vector``."""
-        return torch.cat([value.flatten(1) for value in self.weights.values()], dim=1)
-
     def normalized_states(self) -> Tensor:
         """Return the states (S, obs) as the networks see them, float32."""
         states = self.states.double() - self.observation_mean
         return (states / self.observation_std).float()
 
     def select(self, chosen: Tensor) -> PolicyZoo:
-        """Return the policies of a mask (N,) or of indices, with all states."""
+        """Return the policies of a mask (N,) or of indices, with the states that they visit."""
         weights = {name: value[chosen] for name, value in self.weights.items()}
         rows = {name: getattr(self, name)[chosen] for name in _PER_POLICY}
-        return replace(self, weights=weights, **rows)
+        index = torch.arange(len(self))[chosen]
+        numbers = torch.full((len(self) + 1,), -2)  # those of the policies that are left out
+        numbers[index] = torch.arange(len(index))
+        numbers[-1] = -1
+        owners = numbers[self.state_policies]
+        kept = owners >= -1
+        return replace(
+            self, weights=weights, states=self.states[kept], state_policies=owners[kept], **rows
+        )
 
     def solved(self, threshold: float) -> PolicyZoo:
-        """Return the policies with at least that mean return."""
-        return self.select(self.returns >= threshold)
+        """Return the policies with at least that mean return.
+
+        Raises:
+            StructuredLayersError: there is none.
+        """
+        chosen = self.returns >= threshold
+        if not bool(chosen.any()):
+            known = self.returns[~self.returns.isnan()]
+            best = f"the best returns {float(known.max()):g}" if len(known) else "none is known"
+            raise StructuredLayersError(
+                f"no policy of the zoo has a return of at least {threshold:g}: {best}"
+            )
+        return self.select(chosen)
 
     def split(
         self,
@@ -177,6 +200,10 @@ class PolicyZoo:
         """
         if groups not in ("networks", "runs"):
             raise StructuredLayersError(f"groups must be 'networks' or 'runs', got {groups!r}")
+        if not (0 < validation < 1 and 0 < test < 1):
+            raise StructuredLayersError(
+                f"validation and test are shares between 0 and 1, got {validation} and {test}"
+            )
         labels = torch.arange(len(self)) if groups == "networks" else self.runs
         unique = torch.unique(labels)  # in order
         order = unique[torch.randperm(len(unique), generator=generator)]
@@ -190,8 +217,17 @@ class PolicyZoo:
         return ZooSplit(*(self.select(torch.isin(labels, part)) for part in parts))
 
     def save(self, path: str | Path) -> None:
-        """Write ``path`` (safetensors) and its description, of the same name with ``.json``."""
+        """Write ``path`` (safetensors) and its description, of the same name with ``.json``.
+
+        Raises:
+            StructuredLayersError: the name does not end in ``.safetensors``.
+        """
         path = Path(path)
+        if path.suffix != ".safetensors":
+            raise StructuredLayersError(
+                f"the file of a zoo ends in .safetensors, and its description beside it in .json; "
+                f"got {path.name}"
+            )
         tensors = {_PREFIX + name: value for name, value in self.weights.items()}
         tensors |= {name: getattr(self, name) for name in (*_PER_POLICY, *_SHARED)}
         description = {

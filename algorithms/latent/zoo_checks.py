@@ -79,6 +79,17 @@ def _check_states(zoo: PolicyZoo) -> None:
             f"a zoo needs finite states of shape (S, obs) that its policies visit, got shape "
             f"{tuple(zoo.states.shape)}; record some while the policies act"
         )
+    owners = zoo.state_policies
+    if owners.shape != zoo.states.shape[:1] or owners.dtype != torch.int64:
+        raise StructuredLayersError(
+            f"state_policies must be one integer for each of {len(zoo.states)} states, got "
+            f"{tuple(owners.shape)} {owners.dtype}"
+        )
+    if not bool(((owners >= -1) & (owners < len(zoo.returns))).all()):
+        raise StructuredLayersError(
+            f"state_policies must be numbers of the {len(zoo.returns)} policies, or -1; got "
+            f"{int(owners.min())} to {int(owners.max())}"
+        )
     first = next(iter(zoo.weights.values()))
     if first.shape[-1] != size:
         raise StructuredLayersError(

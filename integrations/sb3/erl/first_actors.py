@@ -27,10 +27,7 @@ def first_actors(
         generator: of the draws.
     """
     if autoencoder is not None:
-        mean = autoencoder.mean_network()
-        if _num_values(mean) == _num_values(network):
-            network = mean
-        return _drawn_codes(network, size, generator)
+        return _drawn_codes(autoencoder.mean_network(), size, generator)
     seed = int(torch.randint(2**31, (), generator=generator))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # layers draw from the global generator
@@ -54,7 +51,3 @@ def _drawn_anew(network: nn.Module) -> Tensor:
             reset()
     vector: Tensor = parameters_to_vector(made.parameters()).detach().clone()
     return vector
-
-
-def _num_values(network: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())

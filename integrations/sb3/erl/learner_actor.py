@@ -35,7 +35,6 @@ def check_learner(model: Any) -> None:
         StructuredLayersError: naming what is missing and what to do.
     """
     name = type(model).__name__
-    buffer = getattr(model, "replay_buffer", None)
     if not hasattr(model, "replay_buffer"):
         raise StructuredLayersError(
             f"ERL needs a learner with a replay buffer, which {name} has not; take TD3, SAC or DDPG"
@@ -50,12 +49,20 @@ def check_learner(model: Any) -> None:
             f"ERL needs a learner with an actor of continuous actions, got {name} with actions in "
             f"{model.action_space}; take TD3, SAC or DDPG"
         )
+    _check_buffer(model.replay_buffer)
+    _check_forms(model)
+
+
+def _check_buffer(buffer: Any) -> None:
     # Subclasses order transitions in ways of their own: hindsight, several steps at once.
     if buffer is not None and (type(buffer) is not ReplayBuffer or buffer.optimize_memory_usage):
         raise StructuredLayersError(
             f"ERL needs SB3's plain ReplayBuffer without optimize_memory_usage, got "
             f"{type(buffer).__name__}; leave replay_buffer_class and n_steps at their defaults"
         )
+
+
+def _check_forms(model: Any) -> None:
     if len(model.observation_space.shape) != 1 or len(model.action_space.shape) != 1:
         raise StructuredLayersError(
             f"ERL needs observations and actions of one dimension, got "

@@ -23,14 +23,17 @@ def add_transitions(buffer: ReplayBuffer, transitions: Transitions) -> int:
     if count == 0:
         return 0
     place = (buffer.pos + np.arange(rows)) % buffer.buffer_size
-    for target, values in (
+    fields = (
         (buffer.observations, transitions.observations),
         (buffer.next_observations, transitions.next_observations),
         (buffer.actions, transitions.actions),
         (buffer.rewards, transitions.rewards),
         (buffer.dones, transitions.terminated),
-    ):
-        target[place] = values[-count:].reshape(rows, *target.shape[1:])
+    )
+    # All are shaped before any is written, so that an error leaves the buffer as it was.
+    shaped = [(to, values[-count:].reshape(rows, *to.shape[1:])) for to, values in fields]
+    for target, values in shaped:
+        target[place] = values
     buffer.timeouts[place] = 0.0  # an episode that was cut off did not terminate
     buffer.full = buffer.full or buffer.pos + rows >= buffer.buffer_size
     buffer.pos = (buffer.pos + rows) % buffer.buffer_size
