@@ -17,8 +17,9 @@ def first_actors(
 ) -> Tensor:
     """Return the first actors (size, d).
 
-    Weights are drawn as the layers of the network draw them. Codes of an autoencoder are drawn from
-    N(0, 1), the spread of the networks that it was trained on, with their mean biases.
+    Weights are drawn as the layers of the network draw them. Of codes of an autoencoder, the first
+    actor has those of the mean of the networks that it was trained on, the others draw theirs from
+    N(0, 1), the spread of these networks; all have their mean biases.
 
     Args:
         network: in whose form they are.
@@ -39,8 +40,8 @@ def _drawn_codes(network: nn.Module, size: int, generator: torch.Generator) -> T
     rows = vector.repeat(size, 1)
     for block in layout_of(network):
         if block.is_code:
-            shape = (size, block.stop - block.start)
-            rows[:, block.start : block.stop] = torch.randn(shape, generator=generator)
+            shape = (size - 1, block.stop - block.start)
+            rows[1:, block.start : block.stop] = torch.randn(shape, generator=generator)
     return rows
 
 
