@@ -39,6 +39,13 @@ def check_positive(name: str, value: Any) -> None:
         raise StructuredLayersError(f"{name} must be a positive, finite number, got {value!r}")
 
 
+def check_range(name: str, value: Any, maximum: float = math.inf) -> None:
+    """Raise StructuredLayersError unless ``value`` is a finite number from 0 to ``maximum``."""
+    if not _is(value, Real) or not 0 <= value <= maximum or value == math.inf:
+        limits = "of at least 0" if maximum == math.inf else f"from 0 to {maximum:g}"
+        raise StructuredLayersError(f"{name} must be a finite number {limits}, got {value!r}")
+
+
 def check_weight_decay(weight_decay: Any, step_size: float) -> None:
     """Raise StructuredLayersError unless 0 ≤ λη < 1, so that weights shrink and keep their sign."""
     if not _is(weight_decay, Real) or not 0 <= weight_decay * step_size < 1:

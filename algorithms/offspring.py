@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from structured_layers.errors import StructuredLayersError
+
 from .perturbation import Perturbation
 
 Crossover = Callable[[Tensor, Tensor, torch.Generator], Tensor]
@@ -39,15 +41,31 @@ def child_of(
         birth: the seed and σ.
         scales: s, (d,).
         crossover: of two parents.
+
+    Raises:
+        StructuredLayersError: the crossover made something else than (d,) numbers of their type.
     """
     weights = parents[0]
     if birth.stdev is None:
         return weights
     generator = torch.Generator().manual_seed(birth.seed)
     if len(parents) == 2 and crossover is not None:
-        weights = crossover(parents[0], parents[1], generator)
+        weights = _crossed(crossover, parents, generator)
     noise = torch.randn(len(weights), generator=generator, dtype=weights.dtype)
     return weights + birth.stdev * (scales * noise)
+
+
+def _crossed(crossover: Crossover, parents: Sequence[Tensor], generator: torch.Generator) -> Tensor:
+    first, second = (parent.clone() for parent in parents)  # it may work in place
+    child = crossover(first, second, generator)
+    is_tensor = isinstance(child, Tensor)
+    if not is_tensor or child.shape != parents[0].shape or child.dtype != parents[0].dtype:
+        got = f"{tuple(child.shape)}, {child.dtype}" if is_tensor else repr(child)
+        raise StructuredLayersError(
+            f"a crossover must return a tensor like its parents, {tuple(parents[0].shape)}, "
+            f"{parents[0].dtype}, got {got}"
+        )
+    return child
 
 
 @dataclass(frozen=True)

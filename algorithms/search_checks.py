@@ -12,19 +12,24 @@ from torch import Tensor
 from structured_layers.errors import EvaluationError, StructuredLayersError
 
 
-def check_problem(problem: Problem) -> None:
-    """Raise unless there is one objective of real numbers without bounds."""
+def check_problem(problem: Problem, algorithm: str = "an evolution strategy") -> None:
+    """Raise unless there is one objective of real numbers without bounds.
+
+    Args:
+        problem: the search's.
+        algorithm: names the search in the errors.
+    """
     if not isinstance(problem, Problem):
         raise StructuredLayersError(f"problem must be an EvoTorch Problem, got {problem!r}")
     problem.ensure_single_objective()
     dtype = problem.dtype
     if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
         raise StructuredLayersError(
-            f"an evolution strategy needs a problem of floating-point numbers, got dtype {dtype}"
+            f"{algorithm} needs a problem of floating-point numbers, got dtype {dtype}"
         )
     if problem.lower_bounds is not None or problem.upper_bounds is not None:
         raise StructuredLayersError(
-            "an evolution strategy cannot keep a problem's bounds; give the problem initial_bounds "
+            f"{algorithm} cannot keep a problem's bounds; give the problem initial_bounds "
             "instead, and map its solutions into the bounds inside the objective"
         )
 

@@ -21,6 +21,7 @@ from typing import Any
 import torch
 from erl_learners import CRITIC, ENV, HIDDEN
 from erl_methods import METHODS, Trained
+from folder_digest import folder_digest
 from machine import PACKAGES, RESULTS, ROOT, describe_origin
 
 from structured_layers.files import write_json
@@ -29,6 +30,7 @@ from structured_layers.policy import Policy
 
 GROUP = RESULTS / "erl"
 RUNS = ROOT / "runs" / "erl"
+TOTAL_STEPS, NUM_EPISODES = 200_000, 100
 EVALUATE_EVERY = 10_000
 FRESH_SEED = 1_000_000  # of evaluations; training takes small ones
 
@@ -38,9 +40,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", nargs="*", choices=list(METHODS), default=list(METHODS))
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1])
-    parser.add_argument("--total-steps", type=int, default=200_000)
+    parser.add_argument("--total-steps", type=int, default=TOTAL_STEPS)
     parser.add_argument("--autoencoder", type=Path, help="folder of a NetworkAutoencoder")
-    parser.add_argument("--num-episodes", type=int, default=100, help="of the last evaluation")
+    parser.add_argument(
+        "--num-episodes", type=int, default=NUM_EPISODES, help="of the last evaluation"
+    )
     parser.add_argument("--list", action="store_true")
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -57,7 +61,7 @@ def run(name: str, method: str, seed: int, args: argparse.Namespace) -> None:
     """Train a run, from where it was saved if it was, and write its record."""
     folder = RUNS / name
     trained = METHODS[method](seed, args.autoencoder)
-    progress = _resume(trained, folder, method, args)
+    progress = _resume(trained, folder, _origin(method, seed, args))
     while (left := args.total_steps - trained.learner_steps) > 0:
         began = time.perf_counter()
         trained.learn(min(EVALUATE_EVERY, left))
@@ -67,23 +71,37 @@ def run(name: str, method: str, seed: int, args: argparse.Namespace) -> None:
         progress["curve"].append(row)
         print(f"{name} {row}", flush=True)
         _save(trained, folder, progress)
-    _write_record(GROUP / name, trained, progress, args.num_episodes)
+    _write_record(GROUP / name, trained, progress)
 
 
-def _resume(
-    trained: Trained, folder: Path, method: str, args: argparse.Namespace
-) -> dict[str, Any]:
+def _origin(method: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
+    """Return what a record says of where it comes from."""
+    command = f"python benchmarks/erl.py --only {method} --seeds {seed}"
+    autoencoder = args.autoencoder if method.endswith("latent") else None
+    if autoencoder is not None:
+        command += f" --autoencoder {autoencoder}"
+    if args.total_steps != TOTAL_STEPS:
+        command += f" --total-steps {args.total_steps}"
+    if args.num_episodes != NUM_EPISODES:
+        command += f" --num-episodes {args.num_episodes}"
+    return {
+        **describe_origin(command, (*PACKAGES, "stable-baselines3")),
+        "total_steps": args.total_steps,
+        "num_episodes": args.num_episodes,
+        "autoencoder": folder_digest(autoencoder),
+    }
+
+
+def _resume(trained: Trained, folder: Path, origin: dict[str, Any]) -> dict[str, Any]:
     """Return the progress of a run, and take up what was saved of it."""
-    if (folder / "progress.json").exists():
-        progress: dict[str, Any] = json.loads((folder / "progress.json").read_text())
-        trained.load(folder / progress["saved"])
-        return progress
-    command = f"python benchmarks/erl.py --only {method} --seeds {trained.seed}"
-    if args.autoencoder is not None and method.endswith("latent"):
-        command += f" --autoencoder {args.autoencoder}"
-    origin = describe_origin(command, (*PACKAGES, "stable-baselines3"))
-    origin["total_steps"] = args.total_steps
-    return {**origin, "curve": [], "training_seconds": 0.0, "saved": ""}
+    if not (folder / "progress.json").exists():
+        return {**origin, "curve": [], "training_seconds": 0.0, "saved": ""}
+    progress: dict[str, Any] = json.loads((folder / "progress.json").read_text())
+    for name in ("total_steps", "num_episodes", "autoencoder"):
+        if progress[name] != origin[name]:
+            raise SystemExit(f"{folder} is a run with another {name}; remove it, or go on with its")
+    trained.load(folder / progress["saved"])
+    return progress
 
 
 def _save(trained: Trained, folder: Path, progress: dict[str, Any]) -> None:
@@ -101,9 +119,7 @@ def _returns(policies: dict[str, Policy], num_episodes: int, seed: int) -> dict[
     }
 
 
-def _write_record(
-    folder: Path, trained: Trained, progress: dict[str, Any], num_episodes: int
-) -> None:
+def _write_record(folder: Path, trained: Trained, progress: dict[str, Any]) -> None:
     """Keep the policy that did best in the last evaluation, and its return over fresh episodes."""
     folder.mkdir(parents=True, exist_ok=True)
     last = progress["curve"][-1]
@@ -111,7 +127,9 @@ def _write_record(
     policies = trained.policies()
     policies[chosen].save(folder / "policy")
     finals = {
-        name: evaluate_policy(policy, ENV, num_episodes=num_episodes, seed=FRESH_SEED - 1)
+        name: evaluate_policy(
+            policy, ENV, num_episodes=progress["num_episodes"], seed=FRESH_SEED - 1
+        )
         for name, policy in policies.items()
     }
     record = {
@@ -121,7 +139,6 @@ def _write_record(
         "actor": HIDDEN,
         "critic": CRITIC,
         "seed": trained.seed,
-        "num_episodes": num_episodes,
         "chosen": chosen,
         "return_mean": float(finals[chosen].mean()),
         "return_std": float(finals[chosen].std()),

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import hashlib
 import json
 import statistics
 import time
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from folder_digest import folder_digest
 from latent_evolution_methods import ENV, METHODS, make_search, needs_autoencoder
 from machine import RESULTS, ROOT, describe_origin
 
@@ -81,7 +81,8 @@ def run(name: str, method: str, seed: int, args: argparse.Namespace) -> None:
     zoo = PolicyZoo.load(args.zoo)
     autoencoder = args.autoencoder if needs_autoencoder(METHODS[method]) else None
     problem, search = make_search(METHODS[method], seed, zoo, autoencoder)
-    rows, seconds = _resume(RUNS / name, search, args.total_steps)
+    origin = {"total_steps": args.total_steps, "autoencoder": folder_digest(autoencoder)}
+    rows, seconds = _resume(RUNS / name, search, origin)
     if not rows:
         rows.append(_evaluated(problem, search, 0))
     while problem.env_steps < args.total_steps:
@@ -91,8 +92,7 @@ def run(name: str, method: str, seed: int, args: argparse.Namespace) -> None:
             search.step()
         seconds += time.perf_counter() - began
         rows.append(_evaluated(problem, search, len(rows)))
-        state = {"search": search.state_dict(), "rows": rows, "seconds": seconds,
-                 "total_steps": args.total_steps}  # fmt: skip
+        state = {"search": search.state_dict(), "rows": rows, "seconds": seconds, **origin}
         write_checkpoint(RUNS / name, state, number=search.step_count)
     measured = {
         "method": method,
@@ -101,18 +101,23 @@ def run(name: str, method: str, seed: int, args: argparse.Namespace) -> None:
         "seconds": seconds,
         "trained_values": int(problem.solution_length),
         "zoo": _cost_of(zoo),
-        "autoencoder": _digest(autoencoder),
+        "autoencoder": origin["autoencoder"],
     }
     _write_record(GROUP / name, _policy(problem, search), rows, measured, args)
 
 
-def _resume(folder: Path, search: ES | GA, total_steps: int) -> tuple[Rows, float]:
-    """Take up the checkpoint of a run, if there is one; return its curve and seconds."""
+def _resume(folder: Path, search: ES | GA, origin: dict[str, Any]) -> tuple[Rows, float]:
+    """Take up the checkpoint of a run, if there is one; return its curve and seconds.
+
+    A run of weights needs the autoencoder at its start only, but its record names it too.
+    """
     if not (folder / "state.json").exists():
         return [], 0.0
     state = read_checkpoint(folder)
-    if state["total_steps"] != total_steps:
+    if state["total_steps"] != origin["total_steps"]:
         raise SystemExit(f"{folder} is a run of {state['total_steps']} steps; remove it")
+    if state["autoencoder"] != origin["autoencoder"]:
+        raise SystemExit(f"{folder} is a run with another autoencoder; remove it")
     search.load_state_dict(state["search"])
     return [list(row) for row in state["rows"]], float(state["seconds"])
 
@@ -150,15 +155,6 @@ def _cost_of(zoo: PolicyZoo) -> dict[str, int]:
     runs = zoo.runs.unique()  # type: ignore[no-untyped-call]
     steps = sum(int(zoo.env_steps[zoo.runs == run].max()) for run in runs)
     return {"policies": len(zoo), "runs": len(runs), "env_steps": steps}
-
-
-def _digest(folder: Path | None) -> dict[str, str] | None:
-    """Return the checksums of an autoencoder's files."""
-    if folder is None:
-        return None
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    digests = {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()) for path in files}
-    return {name: digest.hexdigest() for name, digest in digests.items()}
 
 
 def _write_record(

@@ -16,12 +16,13 @@ STARTS = {
     "normal": "codes from N(0, 1)",
     "fresh": "fresh weights",
 }
-# What each search of codes is compared with: the same start, and a fresh one.
+# What each search of codes is compared with: weights from the same start, where there is such a
+# search, and fresh ones.
 PAIRS = {
     "latent-es": ("es-decoded", "es"),
     "latent-ga": ("ga-decoded", "ga"),
-    "latent-es-normal": ("es-decoded", "es"),
-    "latent-ga-normal": ("ga-decoded", "ga"),
+    "latent-es-normal": ("es",),
+    "latent-ga-normal": ("ga",),
 }
 
 
@@ -86,7 +87,7 @@ def steps_table(records: dict[str, Record]) -> list[str]:
 
 def _steps(record: Record, goal: str) -> str:
     steps = record["steps_to"][goal]
-    return f"> {record['env_steps'] / 1e3:,.0f}k" if steps is None else f"{steps / 1e3:,.0f}k"
+    return f"> {record['env_steps'] / 1e3:,.0f}k" if steps is None else _amount(steps)
 
 
 def _median(group: list[Record], goal: str) -> float:
@@ -107,14 +108,22 @@ def _verdict(groups: dict[str, list[Record]]) -> list[str]:
 
 
 def _compared(group: list[Record], other: list[Record], goal: str) -> str:
-    ours, theirs = _median(group, goal), _median(other, goal)
-    word = "the same" if ours == theirs else "fewer" if ours < theirs else "more"
+    ours, theirs, level = _median(group, goal), _median(other, goal), f"{int(goal):,}"
     if ours == theirs == float("inf"):
-        return f"neither reached {int(goal):,}"
-    return f"**{word}** steps to {int(goal):,} ({_amount(ours)} against {_amount(theirs)})"
+        return f"neither reached {level}"
+    if ours == theirs == 0:
+        return f"both are above {level} at the start"
+    if ours == 0:  # its start did that, not its search
+        return f"above {level} at the start ({_amount(theirs)} for the other)"
+    if theirs == 0:
+        return f"the other is above {level} at the start ({_amount(ours)} for this one)"
+    word = "the same" if ours == theirs else "fewer" if ours < theirs else "more"
+    return f"**{word}** steps to {level} ({_amount(ours)} against {_amount(theirs)})"
 
 
 def _amount(steps: float) -> str:
+    if steps == 0:
+        return "at the start"
     return "not reached" if steps == float("inf") else f"{steps / 1e3:,.0f}k"
 
 

@@ -55,8 +55,8 @@ def make_learner(args: Args) -> TD3:
         policy = "StructuredMlpPolicy"
         structure: dict[str, Any] = {"layer": args.layer, "target": "actor"}
         policy_kwargs["structure"] = structure
-    size = env.action_space.shape[0]
-    noise = NormalActionNoise(np.zeros(size), 0.1 * np.ones(size))
+    shape = env.action_space.shape  # () for discrete actions, which TD3 refuses by their name
+    noise = NormalActionNoise(np.zeros(shape), 0.1 * np.ones(shape))
     return TD3(policy, env, policy_kwargs=policy_kwargs, action_noise=noise, seed=args.seed)
 
 

@@ -12,6 +12,7 @@ from torch import nn
 
 from structured_layers import mlp
 from structured_layers.algorithms.latent import NetworkAutoencoder, WeightAutoencoder
+from structured_layers.integrations.sb3.erl import ERL
 
 LEARNERS = {"TD3": TD3, "SAC": SAC, "DDPG": DDPG}
 SMALL: dict[str, Any] = {
@@ -36,6 +37,12 @@ def small_learner(name: str = "TD3", env: Any = None, seed: int = 0, **changes: 
     settings = {**SMALL, "policy_kwargs": policy_kwargs, "seed": seed, **changes}
     policy = "StructuredMlpPolicy" if "structure" in policy_kwargs else "MlpPolicy"
     return LEARNERS[name](policy, env or pendulum(), **settings)
+
+
+def small_erl(model: Any = None, **keywords: Any) -> ERL:
+    """Return a learner with three actors beside it."""
+    settings: dict[str, Any] = {"population_size": 3, "steps_per_generation": 8, **keywords}
+    return ERL(model or small_learner(), **settings)
 
 
 def normalized_env() -> VecNormalize:

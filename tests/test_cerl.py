@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,74 @@ def test_gradient_steps_are_an_argument() -> None:
     assert [model._n_updates for model in cerl.models] == [STEPS // 2] * 2
 
 
+def test_no_learner_learns_before_it_may() -> None:
+    late = {**LEARNER, "learning_starts": 3 * STEPS}
+    cerl = CERL.portfolio(
+        TD3, "MlpPolicy", pendulum(), discounts=(0.9, 0.99), learner=late, seed=0, **QUICK
+    )
+    cerl.learn(2 * STEPS)
+    assert [model._n_updates for model in cerl.models] == [0, 0]
+    cerl.learn(2 * STEPS, reset_num_timesteps=False)
+    assert [model._n_updates for model in cerl.models] == [2 * STEPS] * 2
+
+
+@pytest.mark.parametrize("how", ["Ctrl-C", "callback"])
+def test_gradient_steps_that_are_owed_are_taken_later(how: str, tmp_path: Path) -> None:
+    def stopping(local: dict[str, Any], _: dict[str, Any]) -> bool:
+        if local["self"].num_timesteps == STEPS + 3:
+            if how == "Ctrl-C":
+                raise KeyboardInterrupt
+            return False
+        return True
+
+    cerl = small_cerl()
+    with nullcontext() if how == "callback" else pytest.raises(KeyboardInterrupt):
+        cerl.learn(2 * STEPS, callback=stopping)
+    assert [model._n_updates for model in cerl.models] == [0, 0]
+    cerl.save(tmp_path / "cerl", replay_buffer=True)
+    loaded = CERL.load(tmp_path / "cerl", pendulum(), replay_buffer=True, device="cpu")
+    for one in (cerl, loaded):
+        one.learn(STEPS, reset_num_timesteps=False)
+        assert [model._n_updates for model in one.models] == [one.num_timesteps] * 2
+
+
+def test_training_that_is_interrupted_goes_on_at_the_same_learner(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cerl = small_cerl()
+
+    def interrupted(**_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cerl.models[1], "train", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            cerl.learn(2 * STEPS)
+    assert [model._n_updates for model in cerl.models] == [2 * STEPS, 0]
+    cerl.learn(2 * STEPS, reset_num_timesteps=False)
+    assert [model._n_updates for model in cerl.models] == [4 * STEPS] * 2
+
+
+def test_the_best_learner_earns_most() -> None:
+    cerl = small_cerl()
+    assert cerl.best_learner() == 0
+    cerl.allocation.values = torch.tensor([-5.0, -1.0], dtype=torch.float64)
+    assert cerl.best_learner() == 1
+    expected, _ = cerl.models[1].predict(np.ones(3, np.float32), deterministic=True)
+    assert np.array_equal(cerl.predict(np.ones(3, np.float32), deterministic=True)[0], expected)
+    cerl.allocation.values = torch.tensor([-5.0, torch.nan], dtype=torch.float64)
+    assert cerl.best_learner() == 0
+
+
+def test_learners_of_one_discount_have_lines_of_their_own_in_the_log() -> None:
+    models = [small_learner(seed=seed) for seed in (0, 1)]
+    cerl = CERL(models, **QUICK).learn(2 * STEPS, log_interval=None)
+    logged = cerl.models[0].logger.name_to_value
+    assert [logged[f"cerl/rollouts_{number}"] for number in (0, 1)] == [1, 1]
+    values = [logged[f"cerl/return_{number}"] for number in (0, 1)]
+    assert values == cerl.allocation.values.tolist()
+
+
 def test_learners_enter_a_latent_population() -> None:
     cerl = small_cerl(autoencoder=small_autoencoder()).learn(2 * STEPS)
     assert cerl.population.weights.shape == (3, 2 + 4 + 2 + 1)
@@ -90,12 +159,15 @@ def test_learners_enter_a_latent_population() -> None:
 
 def test_a_saved_portfolio_goes_on(tmp_path: Path) -> None:
     cerl = small_cerl().learn(2 * STEPS)
+    for _ in range(5):
+        cerl.allocation.draw()  # so that the generator is not where it was at first
     cerl.save(tmp_path / "cerl", replay_buffer=True)
     loaded = CERL.load(tmp_path / "cerl", pendulum(), replay_buffer=True, device="cpu")
     assert loaded.arguments() == cerl.arguments()
     first, second = cerl.state_dict(), loaded.state_dict()
     assert torch.equal(first["allocation"]["values"], second["allocation"]["values"])
-    assert torch.equal(first["generator"], second["generator"])
+    draws = [[one.allocation.draw() for _ in range(20)] for one in (cerl, loaded)]
+    assert draws[0] == draws[1]
     assert torch.equal(first["population"]["weights"], second["population"]["weights"])
     assert [m.gamma for m in loaded.models] == [0.9, 0.99]
     for one, other in zip(cerl.models, loaded.models, strict=True):

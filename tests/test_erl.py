@@ -9,14 +9,19 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
-from erl_cases import STEPS, normalized_env, pendulum, small_autoencoder, small_learner
-from stable_baselines3 import PPO, TD3, HerReplayBuffer
+from erl_cases import (
+    STEPS,
+    normalized_env,
+    pendulum,
+    small_autoencoder,
+    small_erl,
+    small_learner,
+)
 from stable_baselines3.common.callbacks import BaseCallback, CheckpointCallback
-from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack
+from stable_baselines3.common.vec_env import DummyVecEnv
 from torch import nn
 
 from structured_layers import StructuredLayersError, load_policy
-from structured_layers.errors import CheckpointError
 from structured_layers.integrations.sb3.erl import ERL
 from structured_layers.integrations.sb3.erl.learner_actor import (
     actor_network,
@@ -27,11 +32,6 @@ from structured_layers.integrations.sb3.erl.learner_states import recent_states
 from structured_layers.layers.decoder_files import save_decoder
 from structured_layers.layers.weight_decoder import WeightDecoder
 from structured_layers.population import PopulationPolicy
-
-
-def small_erl(model: Any = None, **keywords: Any) -> ERL:
-    settings: dict[str, Any] = {"population_size": 3, "steps_per_generation": 8, **keywords}
-    return ERL(model or small_learner(), **settings)
 
 
 def acted(erl: ERL, row: int, observations: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -154,77 +154,6 @@ def test_the_same_seed_gives_the_same_training() -> None:
     assert np.array_equal(*rewards)
 
 
-def test_a_saved_training_goes_on_the_same(tmp_path: Path) -> None:
-    erl = small_erl(autoencoder=small_autoencoder(), sync_every=2).learn(16)
-    erl.save(tmp_path / "erl", replay_buffer=True)
-    loaded = ERL.load(tmp_path / "erl", pendulum(), replay_buffer=True, device="cpu")
-    assert loaded.arguments() == erl.arguments()
-    assert loaded.num_timesteps == 16
-    for one in (erl, loaded):  # a generation more, without the learner's global draws
-        one.model.num_timesteps += 8
-        one.model.set_logger(erl.model.logger)
-        one.evolve_if_due()
-    first, second = (one.state_dict()["population"] for one in (erl, loaded))
-    assert {**first, "seconds": 0}.keys() == second.keys()
-    for name, value in first.items():
-        if name != "seconds":
-            same = (
-                torch.equal(value, second[name])
-                if torch.is_tensor(value)
-                else value == second[name]
-            )
-            assert same, name
-    assert np.array_equal(erl.model.replay_buffer.rewards, loaded.model.replay_buffer.rewards)
-    assert loaded.learn(8, reset_num_timesteps=False).num_timesteps == 32
-
-
-def test_without_being_asked_no_pickle_is_written(tmp_path: Path) -> None:
-    erl = small_erl().learn(8)
-    erl.save(tmp_path / "erl")
-    erl.save(tmp_path / "erl")  # replaces its own folder
-    names = {path.name for path in (tmp_path / "erl").iterdir()}
-    assert names == {"hybrid.json", "learner-0.zip", "state"}
-    assert [path.name for path in tmp_path.iterdir()] == ["erl"]
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "thesis.tex").touch()
-    with pytest.raises(StructuredLayersError, match="holds other files"):
-        erl.save(tmp_path / "other")
-
-
-def test_damaged_folders_are_refused(tmp_path: Path) -> None:
-    small_erl().save(tmp_path / "erl")
-    description = tmp_path / "erl" / "hybrid.json"
-    description.write_text(description.read_text().replace("TD3", "SAC"))
-    with pytest.raises(CheckpointError, match="checksum"):
-        ERL.load(tmp_path / "erl", pendulum())
-    with pytest.raises(CheckpointError, match="does not exist"):
-        ERL.load(tmp_path / "nothing", pendulum())
-
-
-def test_an_interrupted_generation_leaves_everything_as_it_was(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    erl, whole = small_erl().learn(8), small_erl().learn(8)
-    state, size = erl.state_dict()["population"], erl.model.replay_buffer.size()
-    module = "structured_layers.integrations.sb3.erl.evolved_population"
-
-    def interrupted(*args: Any, **keywords: Any) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(f"{module}.rollout", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            erl.learn(8, reset_num_timesteps=False)
-    after = erl.state_dict()["population"]
-    assert torch.equal(state["weights"], after["weights"])
-    assert torch.equal(state["generator"], after["generator"])
-    assert (after["generation"], erl.model.replay_buffer.size()) == (1, size)
-    erl.save(tmp_path / "erl")
-    for one in (erl, whole):
-        one.evolve_if_due()
-    assert torch.equal(erl.population.weights, whole.population.weights)
-
-
 def test_several_environments_share_the_buffer() -> None:
     model = small_learner(env=DummyVecEnv([pendulum] * 2))
     erl = small_erl(model).learn(16)
@@ -246,46 +175,6 @@ def test_a_callable_environment_runs() -> None:
     assert erl.population.env_steps == 3 * STEPS
 
 
-def test_learners_that_cannot_share_are_refused() -> None:
-    with pytest.raises(StructuredLayersError, match="replay buffer, which PPO has not"):
-        ERL(PPO("MlpPolicy", pendulum(), device="cpu"))
-    with pytest.raises(StructuredLayersError, match="population_size must be an integer of at"):
-        small_erl(population_size=1)
-    with pytest.raises(StructuredLayersError, match="steps_per_generation"):
-        small_erl(steps_per_generation=0)
-    with pytest.raises(StructuredLayersError, match="VecFrameStack"):
-        small_erl(small_learner(env=VecFrameStack(DummyVecEnv([pendulum]), 2)))
-    with pytest.raises(StructuredLayersError, match="observations and actions in"):
-        small_erl(env="MountainCarContinuous-v0")
-    with pytest.raises(StructuredLayersError, match="optimize_memory_usage"):
-        small_erl(
-            small_learner(
-                optimize_memory_usage=True,
-                replay_buffer_kwargs={"handle_timeout_termination": False},
-            )
-        )
-
-
-def test_hindsight_replay_is_refused() -> None:
-    from stable_baselines3.common.envs import BitFlippingEnv
-
-    model = TD3(
-        "MultiInputPolicy",
-        BitFlippingEnv(n_bits=2, continuous=True),
-        replay_buffer_class=HerReplayBuffer,
-        buffer_size=100,
-        device="cpu",
-    )
-    with pytest.raises(StructuredLayersError, match="hindsight replay"):
-        ERL(model)
-
-
-def test_networks_that_no_population_runs_are_named() -> None:
-    model = small_learner(policy_kwargs={"activation_fn": nn.GELU})
-    with pytest.raises(StructuredLayersError, match=r"Sequential\.1 is a .*GELU"):
-        small_erl(model)
-
-
 def test_refined_copies_act_more_like_the_learner() -> None:
     copies = {}
     for steps in (0, 100):
@@ -305,8 +194,3 @@ def test_recent_states_are_normalized_and_of_the_buffer() -> None:
     expected = erl.model.get_vec_normalize_env().normalize_obs(raw)
     assert len(states) == len(np.unique(np.linspace(1, buffer.pos, 256).astype(int)))
     assert np.isclose(states[:, None].numpy(), expected[None], atol=1e-6).all(-1).any(1).all()
-
-
-def test_an_autoencoder_of_other_shapes_is_refused() -> None:
-    with pytest.raises(StructuredLayersError, match="autoencoder"):
-        small_erl(small_learner(policy_kwargs={"net_arch": [5]}), autoencoder=small_autoencoder())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -103,6 +105,56 @@ def test_elites_go_on_and_failures_have_no_children() -> None:
     assert not {1, 4} & set(made.parents.tolist())
 
 
+PLAIN = Mutation(share=1.0, super_probability=0.0, reset_probability=0.0)
+
+
+def after_one(**settings: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return 200 different rows and the generation after them; later rows are fitter."""
+    weights = torch.arange(1.0, 201.0)[:, None].repeat(1, 8)
+    chosen = EvolutionSettings(**{"elite_share": 0.005, "crossover_share": 0.0, **settings})
+    layout = layout_of(nn.Linear(7, 1))
+    made = next_generation(weights, torch.arange(200.0), layout, chosen, generator())
+    return weights, made.weights
+
+
+def test_the_fittest_of_a_tournament_wins() -> None:
+    _, made = after_one(tournament_size=2_000, mutation=Mutation(probability=0.0))
+    assert (made >= 199).all()
+
+
+@pytest.mark.parametrize("probability", [0.0, 0.3, 1.0])
+def test_actors_are_mutated_as_often_as_was_asked_for(probability: float) -> None:
+    mutation = dataclasses.replace(PLAIN, probability=probability)
+    weights, made = after_one(mutation=mutation)
+    is_mutated = ~torch.isin(made[1:, 0], weights[:, 0])
+    error = math.sqrt(probability * (1 - probability) / len(is_mutated))
+    assert abs(float(is_mutated.float().mean()) - probability) <= 4 * error
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_children_of_two_are_as_many_as_was_asked_for(share: float) -> None:
+    _, made = after_one(
+        crossover_share=share, crossover="arithmetic", tournament_size=1,
+        mutation=Mutation(probability=0.0),
+    )  # fmt: skip
+    is_child = made[1:, 0] != made[1:, 0].round()  # all parents are whole numbers
+    error = math.sqrt(share * (1 - share) / len(is_child))
+    # a winner may be the elite itself, whose child is itself
+    assert abs(float(is_child.float().mean()) - share) <= 4 * error + 5 / len(is_child)
+
+
+@pytest.mark.parametrize("factor", [10.0, 100.0])
+def test_strong_mutations_are_as_strong_as_was_asked_for(factor: float) -> None:
+    assert Mutation().super_strength == 10.0
+    strong = Mutation(
+        share=1.0, strength=0.1, super_probability=1.0, super_strength=factor, reset_probability=0
+    )
+    layout = layout_of(nn.Linear(100, 100))
+    ones = torch.ones(layout[-1].stop)
+    spread = float((mutate(ones, layout, strong, generator()) - ones).std())
+    assert abs(spread - 0.1 * factor) < 4 * 0.1 * factor / math.sqrt(2 * len(ones))
+
+
 def test_generations_of_one_seed_are_equal() -> None:
     weights, fitness = torch.randn(5, 8, generator=generator(1)), torch.arange(5.0)
     layout, settings = layout_of(nn.Linear(7, 1)), EvolutionSettings(crossover="uniform")
@@ -125,6 +177,7 @@ def test_a_population_that_failed_is_refused() -> None:
     [
         ({"elite_share": 0.0}, "elite_share"),
         ({"tournament_size": 0}, "tournament_size"),
+        ({"tournament_size": 2.5}, "tournament_size must be an integer"),
         ({"crossover_share": 2.0}, "crossover_share"),
         ({"crossover": "none"}, "neurons, uniform"),
     ],
@@ -134,7 +187,7 @@ def test_settings_are_checked(settings: dict[str, object], message: str) -> None
         EvolutionSettings(**settings)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", ["share", "strength", "probability"])
+@pytest.mark.parametrize("name", ["share", "strength", "probability", "super_strength"])
 def test_mutations_are_checked(name: str) -> None:
     with pytest.raises(StructuredLayersError, match=name):
         Mutation(**{name: -0.5})

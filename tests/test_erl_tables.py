@@ -48,7 +48,7 @@ def test_rows_say_what_the_records_say(tables: Any, tmp_path: Path) -> None:
     parts = tables.erl_parts(records)
     assert parts["returns"][2:4] == [
         "| TD3 alone | 0 | 3,389 ± 103 | learner | 3,389 | – |",
-        "| CERL, latent population | 0 | 2,000 ± 103 | learner-1 | 2,000 | 50 |",
+        "| CERL, latent population | 0 | 2,000 ± 103 | learner-1 | 100 / 2,000 | 50 |",
     ]
     assert parts["costs"][2:4] == [
         "| TD3 alone | 0 | 200,000 | 0 | 195,000 | 24 min | – |",
@@ -56,6 +56,15 @@ def test_rows_say_what_the_records_say(tables: Any, tmp_path: Path) -> None:
     ]
     assert "python benchmarks/erl.py --only td3 --seeds 0" in parts["commands"]
     assert tables.draw(records, tmp_path / "erl.png").stat().st_size > 1_000
+
+
+def test_the_curve_is_of_the_policy_that_was_best_before(tables: Any) -> None:
+    evaluations = [(10, 1.0, 5.0, 3.0), (20, 7.0, 2.0, 9.0), (30, 4.0, 8.0, 6.0)]
+    curve = [
+        {"learner_steps": steps, "returns": {"learner-0": a, "learner-1": b, "elite": c}}
+        for steps, a, b, c in evaluations
+    ]
+    assert tables.deployed_curve(curve) == ([20, 30], [2.0, 6.0])
 
 
 def test_without_records_the_page_says_so(tables: Any) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gymnasium
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from stable_baselines3.common.buffers import ReplayBuffer
 from structured_layers.integrations.sb3.erl.recording import RecordingSimulator, Transitions
 from structured_layers.integrations.sb3.erl.replay import add_transitions
 from structured_layers.integrations.simulators import make_simulator
+from structured_layers.integrations.simulators.base import StepResult
 
 BOX = spaces.Box(-1.0, 1.0, (2,), np.float32)
 
@@ -57,6 +60,15 @@ def test_timeouts_of_what_was_there_are_forgotten() -> None:
     assert buffer.dones.flatten().tolist() == [1.0, 0.0]
 
 
+def test_transitions_that_do_not_fit_change_nothing() -> None:
+    buffer = ReplayBuffer(4, BOX, BOX)
+    add_transitions(buffer, transitions(4))
+    before = buffer.observations.copy()
+    with pytest.raises(ValueError, match="reshape"):
+        add_transitions(buffer, transitions(4, 10)._replace(actions=np.zeros((4, 3), np.float32)))
+    assert np.array_equal(buffer.observations, before)
+
+
 def test_rows_that_stay_incomplete_are_left_out() -> None:
     buffer = ReplayBuffer(20, BOX, BOX, n_envs=2)
     assert add_transitions(buffer, transitions(5)) == 4
@@ -101,6 +113,20 @@ def test_actions_are_scaled_to_the_environment() -> None:
     assert np.array_equal(made.actions, np.array([[0.4]], np.float32))
     assert np.allclose(result.observations[0], observation, atol=1e-6)
     assert float(result.rewards[0]) == pytest.approx(float(reward), abs=1e-6)
+
+
+def test_steps_of_unstable_physics_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    inner = make_simulator("Pendulum-v1", capacity=2)
+    step = inner.step
+
+    def unstable(*args: Any) -> StepResult:
+        return step(*args)._replace(rewards=np.array([0.0, 5.0]), warned=np.array([True, False]))
+
+    monkeypatch.setattr(inner, "step", unstable)
+    with RecordingSimulator(inner) as simulator:
+        simulator.reset([0, 1], [0, 1])
+        simulator.step(np.array([0, 1]), np.zeros((2, 1), np.float32))
+        assert simulator.take().rewards.tolist() == [5.0]
 
 
 def test_failed_steps_are_left_out() -> None:

@@ -1,8 +1,5 @@
-"""The genetic algorithm: selection, mutation, elitism, and individuals that are seeds."""
+"""The genetic algorithm: selection, mutation, elitism, and what is left of it."""
 
-import dataclasses
-import pickle
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,58 +8,16 @@ import torch
 from equal_states import same_state
 from evotorch import Problem, SolutionBatch
 from evotorch.logging import PandasLogger
+from genetic_cases import Noisy, make_search, sphere
 from torch import Tensor
 
-from structured_layers import StructuredLayersError
+from structured_layers import StructuredLayersError, mlp
 from structured_layers.algorithms import GA
 from structured_layers.algorithms.checkpoints import read_checkpoint, write_checkpoint
 from structured_layers.algorithms.latent.crossover import CROSSOVERS
-from structured_layers.algorithms.latent.seed_encoding import Individual, Lineages
+from structured_layers.integrations.evotorch import PolicyProblem
 
 each_crossover = pytest.mark.parametrize("crossover", [None, *CROSSOVERS])
-
-
-def sphere(sense: str = "min", *, size: int = 4, seed: int | None = 0) -> Problem:
-    sign = 1 if sense == "min" else -1
-    return Problem(
-        sense,
-        lambda x: sign * (x**2).sum(-1),
-        solution_length=size,
-        initial_bounds=(-1, 1),
-        vectorized=True,
-        seed=seed,
-    )
-
-
-def make_search(problem: Problem | None = None, **settings: Any) -> GA:
-    given = {"popsize": 12, "num_parents": 4, "stdev": 0.1, "seed": 0, **settings}
-    return GA(problem or sphere(), **given)
-
-
-class Noisy(Problem):
-    """The sphere plus noise of its own, so that every evaluation differs; counts evaluations."""
-
-    def __init__(self, noise: float = 0.0, failing: Callable[[Tensor], Tensor] | None = None):
-        super().__init__(
-            "max", solution_length=3, initial_bounds=(-1, 1), eval_data_length=1, seed=0
-        )
-        self.noise, self.failing = noise, failing
-        self.draws = torch.Generator().manual_seed(0)
-        self.batches: list[Tensor] = []
-
-    def _evaluate_batch(self, batch: SolutionBatch) -> None:
-        values = batch.values.as_subclass(Tensor)
-        self.batches.append(values.clone())
-        failed = torch.zeros(len(batch), dtype=torch.bool)
-        if self.failing is not None:
-            failed = self.failing(values)
-        noise = self.noise * torch.randn(len(batch), generator=self.draws)
-        fitness = torch.where(failed, 1e6, -(values**2).sum(-1) + noise)
-        batch.set_evals(fitness, failed.float()[:, None])
-
-    def failed(self, batch: SolutionBatch) -> Tensor:
-        failed: Tensor = batch.evals[:, 1].as_subclass(Tensor) > 0
-        return failed
 
 
 @each_crossover
@@ -132,6 +87,28 @@ def test_evaluations_of_the_elite_come_on_top() -> None:
     assert [len(batch) for batch in problem.batches] == [12, 15, 12, 15]
 
 
+def test_evaluations_of_the_elite_enter_no_statistics() -> None:
+    counts = []
+    for candidates in (0, 2):
+        problem = PolicyProblem("Hopper-v5", mlp(11, [4], 3), episode_length=10, seed=0)
+        GA(problem, popsize=4, num_parents=2, num_elite_candidates=candidates, seed=0).step()
+        assert problem.normalizer is not None
+        counts.append(problem.normalizer.count)
+    assert counts[0] == counts[1] > 0
+
+
+def test_failed_evaluations_of_the_elite_do_not_count() -> None:
+    def failing(values: Tensor) -> Tensor:
+        first_of_each = torch.arange(len(values)) % 3 == 0  # of the fitness of a million
+        return first_of_each & torch.tensor(len(values) != 12)  # but no candidate itself
+
+    search = make_search(Noisy(0.5, failing), num_elite_candidates=3, num_elite_evaluations=3)
+    search.step()
+    evals = search.elite_population.evals[:, 0].as_subclass(Tensor).reshape(3, 3)
+    means = evals[:, 1:].double().mean(dim=1)
+    assert search.status["elite_eval"] == pytest.approx(float(means.max()))
+
+
 def test_failed_candidates_never_have_children() -> None:
     def failing(values: Tensor) -> Tensor:
         return values[:, 0] > 0  # of the highest fitness, a million
@@ -161,75 +138,6 @@ def test_a_resumed_search_goes_on_bit_for_bit(crossover: str | None, tmp_path: P
     assert same_state(other.state_dict(), search.state_dict())
 
 
-def test_a_state_holds_seeds_and_no_weights_but_the_founders() -> None:
-    sizes = []
-    for size in (10, 1000):
-        search = make_search(sphere(size=size), initial=torch.zeros(size))
-        search.run(6)
-        state = search.state_dict()["parents"]
-        assert state["founders"].shape == (1, size)
-        sizes.append(state["births"].numel())
-        assert state["births"].shape[0] <= 1 + 4 * 6
-    assert sizes[0] <= 4 * 25 and sizes[1] <= 4 * 25
-
-
-def test_weights_follow_from_seeds_alone() -> None:
-    founders = torch.randn(2, 5)
-    scales = torch.ones(5)
-    lineages = Lineages(founders, scales, CROSSOVERS["uniform"])
-    one, two = Individual((), 0), Individual((), 1)
-    for seed in range(300):  # deeper than what recursion on ancestors could take cheaply
-        one = Individual((one,), seed, 0.1)
-    child = Individual((one, two), 7, 0.2)
-    expected = founders[0]
-    for seed in range(300):
-        noise = torch.randn(5, generator=torch.Generator().manual_seed(seed))
-        expected = expected + 0.1 * noise
-    assert torch.equal(lineages.weights(one), expected)
-    lineages.remember([one])
-    from_memory = lineages.weights(child)
-    again = Lineages(founders, scales, CROSSOVERS["uniform"])
-    (restored,) = again.load_state_dict(lineages.state_dict([child]))
-    assert torch.equal(again.weights(restored), from_memory)
-
-
-@each_crossover
-def test_offspring_are_the_bits_of_their_lineages(crossover: str | None) -> None:
-    lineages = Lineages(torch.randn(3, 6), torch.rand(6) + 0.5, CROSSOVERS.get(crossover or ""))
-    parents = [Individual((), number) for number in range(3)]
-    lineages.remember(parents[:2])
-    pairs = [parents[:2], parents[1:], parents[2:0:-1]]
-    children = [Individual(tuple(p[: 1 + (crossover is not None)]), 5, 0.3) for p in pairs]
-    everyone = [*children, *parents, children[0]]
-    offspring = lineages.describe(everyone)
-    expected = torch.stack([lineages.weights(one) for one in everyone])
-    assert torch.equal(offspring.rows(0, 7), expected)
-    assert torch.equal(offspring.rows(2, 4), expected[2:4])
-
-
-def test_what_an_actor_is_told_does_not_grow_with_the_weights() -> None:
-    sizes = []
-    for size in (10, 10_000):
-        lineages = Lineages(torch.zeros(1, size), torch.ones(size), None)
-        children = [Individual((Individual((), 0),), seed, 0.1) for seed in range(8)]
-        offspring = lineages.describe(children)
-        told = dataclasses.replace(offspring, center=offspring.center.new_empty(0))
-        sizes.append(len(pickle.dumps(told)))
-    assert sizes[0] == sizes[1]
-
-
-@pytest.mark.parametrize("name", CROSSOVERS)
-def test_a_crossed_child_lies_between_its_parents(name: str) -> None:
-    generator = torch.Generator().manual_seed(0)
-    first, second = torch.zeros(100), torch.ones(100)
-    children = torch.stack([CROSSOVERS[name](first, second, generator) for _ in range(200)])
-    assert ((children >= 0) & (children <= 1)).all()
-    # each entry is from either parent with the same probability: 200 draws, variance at most 1/4
-    assert abs(float(children.mean(dim=0)[50]) - 0.5) < 4 * 0.5 / 200**0.5
-    if name != "arithmetic":
-        assert set(children.unique().tolist()) == {0.0, 1.0}
-
-
 def test_a_failed_step_leaves_nothing_behind() -> None:
     problem = Noisy()
     search = make_search(problem)
@@ -245,6 +153,23 @@ def test_a_failed_step_leaves_nothing_behind() -> None:
     assert same_state(search.state_dict(), before)
     assert search.population is population
     assert search.step_count == 2
+
+
+def test_a_step_that_fails_late_leaves_the_batches_before() -> None:
+    problem = Noisy()
+    search = make_search(problem)
+    search.run(2)
+    batches = search.population, search.elite_population
+
+    def fail(batch: SolutionBatch) -> None:
+        if len(batch) != 12:  # the candidates are evaluated, their best is not again
+            raise KeyboardInterrupt
+
+    problem.before_eval_hook.append(fail)
+    with pytest.raises(KeyboardInterrupt):
+        search.step()
+    assert search.population is batches[0]
+    assert search.elite_population is batches[1]
 
 
 def test_status_and_loggers_work() -> None:
@@ -265,17 +190,6 @@ def test_a_state_of_other_settings_changes_nothing() -> None:
         with pytest.raises(StructuredLayersError, match="make the search with the settings"):
             other.load_state_dict(search.state_dict())
         assert same_state(other.state_dict(), before)
-
-
-def test_a_damaged_lineage_is_refused() -> None:
-    search = make_search()
-    search.run(3)
-    before = search.state_dict()
-    state = search.state_dict()
-    state["parents"]["births"] = state["parents"]["births"].flip(0)
-    with pytest.raises(StructuredLayersError, match="does not fit this search"):
-        search.load_state_dict(state)
-    assert same_state(search.state_dict(), before)
 
 
 @pytest.mark.parametrize(
@@ -300,3 +214,9 @@ def test_a_damaged_lineage_is_refused() -> None:
 def test_bad_settings_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(StructuredLayersError, match=message):
         make_search(**settings)
+
+
+def test_a_problem_with_bounds_is_refused() -> None:
+    bounded = Problem("min", lambda x: x.sum(-1), solution_length=4, bounds=(-1, 1), seed=0)
+    with pytest.raises(StructuredLayersError, match="a genetic algorithm cannot keep a problem's"):
+        make_search(bounded)

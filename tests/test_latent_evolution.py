@@ -1,5 +1,7 @@
-"""Searches of latent codes, and fixed statistics of observations."""
+"""Searches of latent codes."""
 
+import runpy
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -7,54 +9,19 @@ import numpy as np
 import pytest
 import torch
 from equal_states import same_state
+from latent_cases import MEAN, SEARCHES, STD, best_of, make_network, make_problem, make_search
+from markdown_blocks import ROOT
 from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector
+from zoo_cases import small_zoo
 
-from structured_layers import (
-    LatentLinear,
-    StructuredLayersError,
-    WeightDecoder,
-    load_policy,
-    mlp,
-    to_dense,
-)
-from structured_layers.algorithms import ES, GA, LatentES, LatentGA
+from structured_layers import StructuredLayersError, mlp, to_dense
+from structured_layers.algorithms import ES, LatentES
 from structured_layers.algorithms.checkpoints import read_checkpoint, write_checkpoint
-from structured_layers.integrations.evotorch import ObservationNormalizer, PolicyProblem
-from structured_layers.integrations.evotorch.best_center import BestCenter
+from structured_layers.algorithms.latent import NetworkAutoencoder, fit_linear_autoencoder
 from structured_layers.policy import Policy
-from structured_layers.sequential_spec import SequentialSpec
 
-MEAN, STD = np.linspace(-1, 1, 11), np.linspace(0.5, 2, 11)
-SEARCHES = {
-    "ga": (LatentGA, {"popsize": 6, "num_parents": 2, "num_elite_evaluations": 2}),
-    "es": (LatentES, {"popsize": 6, "num_center_evaluations": 1}),
-}
 each_search = pytest.mark.parametrize("kind", SEARCHES)
-
-
-def make_network(*, both: bool = True) -> nn.Sequential:
-    """A policy of Hopper whose layers, or whose first layer, are decoded from 4 and 3 numbers."""
-    with torch.random.fork_rng():
-        torch.manual_seed(1)
-        first = LatentLinear(11, 8, decoder=WeightDecoder(8, 11, 4, hidden=(5,)))
-        last = LatentLinear(8, 3, decoder=WeightDecoder(3, 8, 3, hidden=())) if both else None
-        return nn.Sequential(first, nn.Tanh(), last or nn.Linear(8, 3))
-
-
-def make_problem(network: nn.Module | None = None, **options: Any) -> PolicyProblem:
-    given = {"episode_length": 12, "seed": 0, "observation_normalization": (MEAN, STD), **options}
-    return PolicyProblem("Hopper-v5", network or make_network(), **given)
-
-
-def make_search(kind: str, problem: PolicyProblem | None = None, **options: Any) -> Any:
-    search, settings = SEARCHES[kind]
-    return search(problem or make_problem(), **{"seed": 0, **settings, **options})
-
-
-def best_of(search: Any) -> Tensor:
-    found = search.elite_solution() if isinstance(search, GA) else search.center_solution()
-    return torch.as_tensor(found)
 
 
 def codes_of(network: nn.Module) -> Tensor:
@@ -165,6 +132,19 @@ def test_a_resumed_search_goes_on_bit_for_bit(kind: str, tmp_path: Path) -> None
     assert same_state(search.state_dict(), other.state_dict())
 
 
+@each_search
+def test_a_state_of_other_decoders_changes_nothing(kind: str) -> None:
+    search = make_search(kind)
+    search.step()
+    same = make_search(kind, make_problem(make_network()))
+    same.load_state_dict(search.state_dict())
+    other = make_search(kind, make_problem(make_network(seed=2)))
+    before = other.state_dict()
+    with pytest.raises(StructuredLayersError, match="this search is .*decoders"):
+        other.load_state_dict(search.state_dict())
+    assert same_state(other.state_dict(), before)
+
+
 @pytest.mark.xdist_group("ray")
 def test_actors_change_no_bit() -> None:
     found = []
@@ -192,7 +172,7 @@ def test_the_latent_strategy_is_es_on_scaled_values() -> None:
 
 
 def test_starting_elsewhere_is_in_the_units_of_the_network() -> None:
-    search = make_search("es")
+    search = make_search("es", dense_scale=0.1)
     center = torch.linspace(-1, 1, int(search.problem.solution_length))
     search.start_at(center)
     assert torch.allclose(search.center_solution(), center, atol=1e-6)
@@ -222,95 +202,14 @@ def test_bad_input_is_refused(
         make_search(kind, make_problem(network), **options)
 
 
-# Fixed statistics of observations.
-
-
-def test_fixed_statistics_never_change() -> None:
-    problem = make_problem(mlp(11, [4], 3))
-    search = ES(problem, popsize=4, seed=0)
-    search.run(2)
-    assert problem.normalizer is not None
-    np.testing.assert_array_equal(problem.normalizer.mean, MEAN)
-    np.testing.assert_array_equal(problem.normalizer.std, STD)
-    policy = problem.to_policy(search.center_solution())
-    np.testing.assert_array_equal(policy.observation_mean, MEAN)
-
-
-def test_fixed_statistics_are_those_of_the_same_weights_folded() -> None:
-    network = mlp(11, [], 3)
-    folded = mlp(11, [], 3)
-    with torch.no_grad():
-        folded[0].weight.copy_(network[0].weight / torch.from_numpy(STD))
-        shift = network[0].weight.double() @ torch.from_numpy(MEAN / STD)
-        folded[0].bias.copy_(network[0].bias - shift)
-    evals = []
-    for policy, statistics in ((network, (MEAN, STD)), (folded, False)):
-        problem = make_problem(policy, observation_normalization=statistics)
-        batch = problem.generate_batch(1)
-        batch.access_values()[:] = parameters_to_vector(policy.parameters()).detach()
-        problem.evaluate(batch)
-        evals.append(batch.evals[0, 0])
-    assert evals[0] == pytest.approx(float(evals[1]), rel=1e-4)
-
-
-def test_the_caller_keeps_the_arrays() -> None:
-    mean = MEAN.copy()
-    problem = make_problem(observation_normalization=(mean, STD))
-    mean[:] = 5
-    assert problem.normalizer is not None
-    problem.normalizer.mean[:] = 7
-    np.testing.assert_array_equal(problem.normalizer.mean, MEAN)
-
-
-def test_fixed_statistics_are_saved(tmp_path: Path) -> None:
-    problem = make_problem(mlp(11, [4], 3))
-    write_checkpoint(tmp_path / "state", problem.state_dict(), number=1)
-    state = read_checkpoint(tmp_path / "state")
-    make_problem(mlp(11, [4], 3)).load_state_dict(state)
-    best = BestCenter()
-    best.offer(1.0, torch.zeros(3), problem.normalizer)
-    kept = BestCenter()
-    kept.load_state_dict(best.state_dict())
-    assert kept.normalizer is not None
-    np.testing.assert_array_equal(kept.normalizer.std, STD)
-    policy = problem.to_policy(torch.zeros(problem.solution_length))
-    policy.spec = SequentialSpec.of(policy.network)
-    policy.save(tmp_path / "policy")
-    np.testing.assert_array_equal(load_policy(tmp_path / "policy").observation_mean, MEAN)
-
-
-@pytest.mark.parametrize("other", [True, (MEAN, 2 * STD)], ids=["running", "others"])
-def test_other_statistics_are_not_taken_up(other: Any) -> None:
-    problem = make_problem()
-    state = make_problem(observation_normalization=other).state_dict()
-    with pytest.raises(StructuredLayersError, match="that are fixed cannot be exchanged"):
-        problem.load_state_dict(state)
-    with pytest.raises(StructuredLayersError, match="that are fixed cannot be exchanged"):
-        make_problem(observation_normalization=other).load_state_dict(problem.state_dict())
-
-
-def test_running_statistics_come_back_from_their_state() -> None:
-    normalizer = ObservationNormalizer(2)
-    normalizer.count, normalizer.sum = 4, np.array([4.0, 8.0])
-    normalizer.sum_of_squares = np.array([8.0, 20.0])
-    again = ObservationNormalizer.from_state(normalizer.state_dict())
-    np.testing.assert_array_equal(again.std, [1.0, 1.0])
-    np.testing.assert_array_equal(again.mean, [1.0, 2.0])
-
-
-@pytest.mark.parametrize(
-    ("statistics", "message"),
-    [
-        ((MEAN[:3], STD[:3]), r"11 observations, two arrays \(11,\), got shapes \(3,\) and"),
-        ((MEAN, 0 * STD), "must be finite, and the latter positive"),
-        ((MEAN * np.nan, STD), "must be finite, and the latter positive"),
-        ((MEAN,), "must be True, False or a mean and a standard deviation of 11"),
-        (3, "must be True, False or a mean"),
-        ("running", "must be True, False or a mean"),
-        (None, "must be True, False or a mean"),
-    ],
-    ids=["size", "zero", "nan", "one", "number", "name", "none"],
-)
-def test_bad_statistics_are_refused(statistics: Any, message: str) -> None:
-    with pytest.raises(StructuredLayersError, match=message):
-        make_problem(observation_normalization=statistics)
+def test_the_example_takes_the_statistics_of_the_autoencoder(tmp_path: Path) -> None:
+    zoo = small_zoo(inputs=11, outputs=3)
+    coder = fit_linear_autoencoder(zoo, {"0": 2}, torch.Generator().manual_seed(0))
+    coder.save(tmp_path / "with")
+    NetworkAutoencoder(coder.autoencoders, coder.network).save(tmp_path / "without")
+    make = runpy.run_path(str(ROOT / "examples" / "latent_evolution.py"))["make_problem"]
+    problem = make(Namespace(autoencoder=str(tmp_path / "with"), episode_length=5, seed=0))
+    np.testing.assert_array_equal(problem.normalizer.mean, zoo.observation_mean)
+    np.testing.assert_array_equal(problem.normalizer.std, zoo.observation_std)
+    problem = make(Namespace(autoencoder=str(tmp_path / "without"), episode_length=5, seed=0))
+    assert problem.normalizer.count == 0

@@ -8,7 +8,12 @@ from torch import nn
 from zoo_cases import small_zoo
 
 from structured_layers import StructuredLayersError
-from structured_layers.algorithms.latent import NetworkAutoencoder, fit_linear_autoencoder
+from structured_layers.algorithms.latent import (
+    NetworkAutoencoder,
+    TrainingSettings,
+    fit_autoencoder,
+    fit_linear_autoencoder,
+)
 
 
 def test_statistics_are_kept_with_an_autoencoder(tmp_path: Path) -> None:
@@ -22,6 +27,20 @@ def test_statistics_are_kept_with_an_autoencoder(tmp_path: Path) -> None:
     NetworkAutoencoder({"0": coder.autoencoders["0"]}, coder.network).save(tmp_path)
     assert NetworkAutoencoder.load(tmp_path).observation_mean is None
     assert [path.name for path in (tmp_path / "decoders").iterdir()] == ["0"]
+
+
+def test_the_last_step_is_looked_at_and_codes_are_refined_without_gradients() -> None:
+    draws = torch.Generator().manual_seed(0)
+    parts = small_zoo().split(draws)
+    settings = TrainingSettings(steps=7, evaluate_every=5)
+    coder, history = fit_autoencoder(
+        parts.train, parts.validation, {"0": 2}, draws, settings=settings
+    )
+    assert [look.step for look in history.looks] == [0, 5, 7]
+    states = parts.test.normalized_states()
+    with torch.no_grad():
+        refined = coder.encode(parts.test.network(0), refine_steps=3, states=states)
+    assert not torch.equal(refined[0].values, coder.encode(parts.test.network(0))[0].values)
 
 
 def test_codes_are_of_one_activation() -> None:

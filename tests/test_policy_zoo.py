@@ -3,11 +3,12 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from zoo_cases import small_zoo
 
-from structured_layers import StructuredLayersError, mlp
+from structured_layers import StructuredLayersError, ToeplitzLinear, mlp
 from structured_layers.algorithms.latent import PolicyZoo, fold_normalizer, network_outputs
 from structured_layers.errors import CheckpointError
 
@@ -56,6 +57,11 @@ def test_a_split_has_every_policy_once(groups: str) -> None:
     assert torch.equal(parts.test.returns, again.test.returns)
     shared = set(parts.train.runs.tolist()) & set(parts.test.runs.tolist())
     assert bool(shared) == (groups == "networks")
+
+
+def test_the_parts_of_a_split_have_the_shares_asked_for() -> None:
+    parts = small_zoo(20).split(torch.Generator().manual_seed(1), validation=0.1, test=0.3)
+    assert [len(part) for part in parts] == [12, 2, 6]
 
 
 def test_solved_policies_and_normalised_states() -> None:
@@ -145,3 +151,11 @@ def test_the_name_of_a_zoo_ends_in_safetensors(tmp_path: Path) -> None:
 def test_shares_of_a_split(share: float) -> None:
     with pytest.raises(StructuredLayersError, match="shares between 0 and 1"):
         small_zoo().split(torch.Generator(), validation=share)
+
+
+def test_structured_networks_are_refused_and_arrays_taken() -> None:
+    with pytest.raises(StructuredLayersError, match=r"layer 0 is a ToeplitzLinear; pass to_dense"):
+        PolicyZoo.from_networks([mlp(3, [4], 2, layer=ToeplitzLinear)], torch.ones(2, 3))
+    networks = (mlp(3, [4], 2) for _ in range(2))
+    zoo = PolicyZoo.from_networks(networks, np.ones((5, 3)), observation_mean=np.zeros(3))
+    assert len(zoo) == 2 and zoo.states.dtype == torch.float32

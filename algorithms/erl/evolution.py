@@ -43,6 +43,7 @@ class EvolutionSettings:
                 f"crossover_share must be between 0 and 1, got {self.crossover_share!r}"
             )
         check_integer("tournament_size", self.tournament_size, 1)
+        object.__setattr__(self, "tournament_size", int(self.tournament_size))  # JSON can hold it
         if self.crossover not in CROSSOVERS:
             raise StructuredLayersError(
                 f"crossover must be one of {', '.join(CROSSOVERS)}, got {self.crossover!r}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import torch
@@ -40,6 +41,18 @@ def code_scales(problem: Problem, dense_scale: float) -> Tensor:
     """Return factors on σ, (d,): 1 for codes, ``dense_scale`` for biases and dense layers."""
     check_positive("dense_scale", dense_scale)
     return torch.where(is_code(problem), 1.0, float(dense_scale)).to(problem.dtype)
+
+
+def decoders_digest(problem: Problem) -> str:
+    """Return a checksum of what turns codes into weights; codes mean nothing to another decoder."""
+    digest = hashlib.sha256()
+    for dotted, module in problem.network.named_modules():
+        if isinstance(module, LatentLinear):
+            for name, tensor in module.named_buffers():  # all of them are its decoder's
+                digest.update(f"{dotted}.{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+                values = tensor.detach().cpu().contiguous().reshape(-1)
+                digest.update(values.view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def named_start(problem: Problem, name: str, n: int, generator: torch.Generator) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from structured_layers.errors import StructuredLayersError
 
+from ..argument_checks import check_integer
 from .alignment import align_all, find_reference
 from .linear_codes import (
     LinearCode,
@@ -76,10 +77,7 @@ def fit_autoencoder(
     seen = networks.form, dict(validation.weights), networks.states
     if reference is not None:
         seen = networks.form, align_all(networks.form, seen[1], reference), networks.states
-    coders = {
-        name: _begin(networks, name, size, tuple(hidden), "output_components", generator)
-        for name, size in latent_sizes.items()
-    }
+    coders = _begin_all(networks, latent_sizes, tuple(hidden), "output_components", generator)
     settings = settings or TrainingSettings()
     history = train_autoencoders_(coders, networks, Networks(*seen), generator, settings, callback)
     return _finished(train, coders, networks, reference), history
@@ -108,10 +106,7 @@ def fit_linear_autoencoder(
         StructuredLayersError: a layer that the policies do not have, or an unknown method.
     """
     networks, reference = _prepared(train, aligned)
-    coders = {
-        name: _begin(networks, name, size, (), method, generator)
-        for name, size in latent_sizes.items()
-    }
+    coders = _begin_all(networks, latent_sizes, (), method, generator)
     return _finished(train, coders, networks, reference)
 
 
@@ -141,6 +136,25 @@ def _finished(
     return NetworkAutoencoder(coders, networks.form, reference=reference, statistics=statistics)
 
 
+def _begin_all(
+    networks: Networks,
+    latent_sizes: Mapping[str, int],
+    hidden: tuple[int, ...],
+    method: LinearMethod,
+    generator: torch.Generator,
+) -> dict[str, WeightAutoencoder]:
+    """Return an autoencoder for each layer that is named."""
+    if not latent_sizes:
+        raise StructuredLayersError(
+            "latent_sizes must name at least one layer and the length of its code, for example "
+            '{"0": 16}, got none'
+        )
+    return {
+        name: _begin(networks, name, size, hidden, method, generator)
+        for name, size in latent_sizes.items()
+    }
+
+
 def _begin(
     networks: Networks,
     name: str,
@@ -154,12 +168,10 @@ def _begin(
     if weights is None:
         known = [n.removesuffix(".weight") for n in networks.parameters if n.endswith(".weight")]
         raise StructuredLayersError(f"the networks have no layer {name!r}, they have {known}")
-    entries = weights[0].numel()
-    if not 1 <= size <= entries:
-        raise StructuredLayersError(
-            f"the latent size of layer {name!r} must be from 1 to {entries}, the entries of its "
-            f"weight, got {size}"
-        )
+    check_integer(
+        f"the latent size of layer {name!r}", size, 1, weights[0].numel(),
+        ", the entries of its weight",
+    )  # fmt: skip
     seed = int(torch.randint(2**31, (), generator=generator))
     with torch.random.fork_rng(devices=[]):  # modules draw from the global generator
         torch.manual_seed(seed)

@@ -47,8 +47,9 @@ class GA(ResumableSearch):
         num_elite_candidates: how many compete to be the elite, the last one among them; 0 leaves
             out elitism.
         num_elite_evaluations: of each of these, a generation.
-        crossover: ``"uniform"``, ``"arithmetic"``, ``"one_point"`` or a function of two parents and
-            a generator: children then have two parents, and are mutated besides. None has one.
+        crossover: ``"uniform"``, ``"arithmetic"``, ``"one_point"`` or a function of two parents
+            (d,) and a generator that returns (d,): children then have two parents, and are mutated
+            besides. None has one.
         initial: what the first generation is: one start (d,), or several (n, d), and children of
             them until there are ``popsize``. None draws ``popsize`` as the problem draws solutions.
         seed: of the search's own generator; None draws one from the problem's generator.
@@ -83,7 +84,7 @@ class GA(ResumableSearch):
         seed: int | None = None,
     ) -> None:
         """Set up the search; nothing is evaluated yet."""
-        check_problem(problem)
+        check_problem(problem, "a genetic algorithm")
         _check_sizes(popsize, num_parents, num_elite_candidates, num_elite_evaluations)
         check_positive("stdev", stdev)
         check_seed(seed)

@@ -13,7 +13,7 @@ from ..evolution_strategy import ES
 from ..gradient_sensing import SensingOptions
 from ..perturbation import Perturbation
 from ..resumable_search import seeded_generator
-from .code_values import code_scales, named_start, values_of
+from .code_values import code_scales, decoders_digest, named_start, values_of
 
 
 class LatentES(ES):
@@ -52,6 +52,7 @@ class LatentES(ES):
         """Set up the search; nothing is evaluated yet."""
         check_seed(seed)
         self._scales, self._dense_scale = code_scales(problem, dense_scale), float(dense_scale)
+        self._decoders = decoders_digest(problem)
         generator = seeded_generator(problem, seed)
         start = _start(problem, center_init, generator)
         length = int(problem.solution_length)
@@ -91,7 +92,8 @@ class LatentES(ES):
         return self.center_solution()
 
     def _kind(self) -> dict[str, Any]:
-        return {**super()._kind(), "dense_scale": self._dense_scale}
+        own = {"dense_scale": self._dense_scale, "decoders": self._decoders}
+        return {**super()._kind(), **own}
 
 
 def _start(

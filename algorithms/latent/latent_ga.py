@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 import torch
 from evotorch import Problem
@@ -12,7 +12,7 @@ from torch import nn
 from ..argument_checks import Center, check_integer, check_seed
 from ..offspring import Crossover
 from ..resumable_search import seeded_generator
-from .code_values import code_scales, named_start, values_of
+from .code_values import code_scales, decoders_digest, named_start, values_of
 from .genetic_algorithm import GA
 
 
@@ -62,6 +62,7 @@ class LatentGA(GA):
         check_seed(seed)
         check_integer("popsize", popsize, 2)
         scales = code_scales(problem, dense_scale)
+        self._decoders = decoders_digest(problem)
         generator = seeded_generator(problem, seed)
         super().__init__(
             problem,
@@ -75,6 +76,9 @@ class LatentGA(GA):
             initial=_founders(problem, initial, popsize, generator),
             seed=int(torch.randint(2**63 - 1, (), generator=generator)),
         )
+
+    def _kind(self) -> dict[str, Any]:
+        return {**super()._kind(), "decoders": self._decoders}
 
 
 def _founders(

@@ -25,7 +25,7 @@ from structured_layers.layers.latent import LatentLinear
 from structured_layers.sequential_spec import SequentialSpec
 
 from .alignment import align, align_all
-from .output_distance import encode_layers, refine_codes
+from .output_distance import check_refinement, encode_layers, refine_codes
 from .weight_autoencoder import WeightAutoencoder
 
 FORMAT, VERSION = "structured-layers network autoencoder", 1
@@ -112,10 +112,9 @@ class NetworkAutoencoder:
 
         Raises:
             StructuredLayersError: a network of another shape, weights that are not finite, or
-                refining without states.
+                refining without states, or on states that are not those of such networks.
         """
-        if refine_steps and states is None:
-            raise StructuredLayersError("refine_steps needs states=, on which to compare outputs")
+        check_refinement(self.network, refine_steps, states, output_limit)
         rows = {name: value[None] for name, value in self._aligned(network).items()}
         codes = self.codes_of(rows)
         if refine_steps and states is not None:

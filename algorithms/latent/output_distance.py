@@ -7,6 +7,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from structured_layers.errors import StructuredLayersError
+
+from ..argument_checks import check_integer, check_positive
 from .network_outputs import network_outputs
 from .weight_autoencoder import WeightAutoencoder
 
@@ -63,6 +66,31 @@ def decode_layers(
     return {**parameters, **decoded}
 
 
+def check_refinement(
+    network: nn.Module, steps: int, states: Tensor | None, limit: float | None
+) -> None:
+    """Raise StructuredLayersError unless codes can be refined so many steps on these states."""
+    check_integer("refine_steps", steps, 0)
+    if limit is not None:
+        check_positive("output_limit", limit)
+    if not steps:
+        return
+    if states is None:
+        raise StructuredLayersError("refine_steps needs states=, on which to compare outputs")
+    size = next(m.in_features for m in network.modules() if isinstance(m, nn.Linear))
+    if states.ndim != 2 or states.shape[1] != size or not len(states):
+        raise StructuredLayersError(
+            f"states must have shape (S, {size}), one row of normalised observations for each "
+            f"state, got {tuple(states.shape)}"
+        )
+    if not bool(states.isfinite().all()):
+        raise StructuredLayersError(
+            f"states must be finite, got {int((~states.isfinite()).sum())} of {states.numel()} "
+            f"entries that are not"
+        )
+
+
+@torch.enable_grad()
 def refine_codes(
     autoencoders: Mapping[str, WeightAutoencoder],
     network: nn.Module,

@@ -118,6 +118,7 @@ class PolicyZoo:
         Raises:
             StructuredLayersError: no networks, networks of different shapes, or NaN weights.
         """
+        networks = list(networks)
         spec, weights = check_networks(networks)
         states = torch.as_tensor(states, dtype=torch.float32)
         count, size = len(networks), states.shape[-1]
@@ -131,8 +132,12 @@ class PolicyZoo:
             env_steps=torch.as_tensor([0] * count if env_steps is None else env_steps),
             states=states,
             state_policies=torch.as_tensor(unknown if state_policies is None else state_policies),
-            observation_mean=(zeros if observation_mean is None else observation_mean).double(),
-            observation_std=(ones if observation_std is None else observation_std).double(),
+            observation_mean=torch.as_tensor(
+                zeros if observation_mean is None else observation_mean, dtype=torch.float64
+            ),
+            observation_std=torch.as_tensor(
+                ones if observation_std is None else observation_std, dtype=torch.float64
+            ),
             env=env,
         )
 

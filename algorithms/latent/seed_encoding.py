@@ -18,7 +18,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from structured_layers.errors import StructuredLayersError
+
 from ..offspring import Birth, Crossover, Offspring, child_of
+
+NUM_SAMPLES = 16
+"""Entries of each individual's weights that a state holds, to tell whether they come back."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +105,8 @@ class Lineages:
 
         Returns:
             ``births`` (n, 4): the numbers of both parents, −1 for none, the seed, and whether it is
-            one of the individuals (its place among them, else −1); ``stdevs`` (n,); ``founders``.
+            one of the individuals (its place among them, else −1); ``stdevs`` (n,); ``founders``;
+            ``samples``, a few entries of the individuals' weights.
         """
         members = _ancestors(individuals, {})
         numbers = {one: number for number, one in enumerate(members)}
@@ -118,10 +124,15 @@ class Lineages:
             "births": torch.tensor(births, dtype=torch.int64).reshape(-1, 4),
             "stdevs": torch.tensor([one.stdev for one in members], dtype=torch.float64),
             "founders": self.founders[used].clone(),
+            "samples": self._samples(individuals),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> list[Individual]:
-        """Take up what :meth:`state_dict` returned, and return the individuals it was given."""
+        """Take up what :meth:`state_dict` returned, and return the individuals it was given.
+
+        Raises:
+            StructuredLayersError: the seeds give other weights than when they were saved.
+        """
         founders = state["founders"].to(self.founders.dtype)
         if founders.ndim != 2 or founders.shape[1] != self.founders.shape[1]:
             raise ValueError(f"founders of shape {tuple(founders.shape)}")
@@ -139,7 +150,24 @@ class Lineages:
         individuals = [chosen[place] for place in range(len(chosen))]
         self.founders, self._known = founders.clone(), {}
         self.remember(individuals)
+        self._check_samples(individuals, state["samples"])
         return individuals
+
+    def _samples(self, individuals: Sequence[Individual]) -> Tensor:
+        """Return entries (n, k) of the individuals' weights, evenly spaced."""
+        length = self.founders.shape[1]
+        places = torch.linspace(0, length - 1, min(length, NUM_SAMPLES)).round().long()
+        return torch.stack([self.weights(one)[places] for one in individuals])
+
+    def _check_samples(self, individuals: Sequence[Individual], saved: Tensor) -> None:
+        """Raise unless they are what was saved, but for the roundings of another machine."""
+        found = self._samples(individuals).double()
+        saved = saved.double()
+        if found.shape != saved.shape or (found - saved).abs().max() > 1e-4 * saved.abs().max():
+            raise StructuredLayersError(
+                "the seeds of this state give other weights than those of the search that was "
+                "saved; make the search with the same crossover function"
+            )
 
 
 def _ancestors(

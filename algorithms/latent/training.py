@@ -14,9 +14,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from structured_layers.errors import StructuredLayersError
 from structured_layers.files import write_bytes
 
+from ..argument_checks import check_integer, check_positive, check_range
 from .output_distance import decode_layers, encode_layers, output_distance
 from .weight_autoencoder import WeightAutoencoder
 
@@ -60,13 +60,14 @@ class TrainingSettings:
     def __post_init__(self) -> None:
         """Check the ranges."""
         for name in ("steps", "batch_size", "num_states", "evaluate_every", "patience"):
-            if getattr(self, name) < 1:
-                raise StructuredLayersError(f"{name} must be at least 1, got {getattr(self, name)}")
+            check_integer(name, getattr(self, name), 1)
         for name in ("random_states", "mixing"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise StructuredLayersError(
-                    f"{name} is a share from 0 to 1, got {getattr(self, name)}"
-                )
+            check_range(name, getattr(self, name), 1.0)
+        for name in ("weight_loss", "weight_noise"):
+            check_range(name, getattr(self, name))
+        check_positive("learning_rate", self.learning_rate)
+        if self.output_limit is not None:
+            check_positive("output_limit", self.output_limit)
 
 
 class Look(NamedTuple):
@@ -143,7 +144,7 @@ def train_autoencoders_(
     fixed = _draw_states(networks.states, 4 * settings.num_states, settings, generator)
     kept = _Kept(autoencoders)
     for step in range(settings.steps + 1):
-        if step % settings.evaluate_every == 0:
+        if step % settings.evaluate_every == 0 or step == settings.steps:
             losses = [
                 _mean_distance(autoencoders, part, fixed, settings)
                 for part in (networks, validation)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from structured_layers.errors import StructuredLayersError
+from structured_layers.layers import StructuredLinear
 from structured_layers.sequential_spec import SequentialSpec
 
 if TYPE_CHECKING:
@@ -26,6 +27,12 @@ def check_networks(networks: Sequence[nn.Sequential]) -> tuple[SequentialSpec, d
             raise StructuredLayersError(
                 f"a zoo holds nn.Sequential networks, network {index} is a "
                 f"{type(network).__module__}.{type(network).__qualname__}"
+            )
+    for name, module in networks[0].named_children():
+        if isinstance(module, StructuredLinear):
+            raise StructuredLayersError(
+                f"a zoo holds dense networks, layer {name} is a {type(module).__name__}; pass "
+                "to_dense(network)"
             )
     spec = SequentialSpec.of(networks[0])
     for index, network in enumerate(networks):

@@ -9,12 +9,13 @@ from typing import Any, Self, final
 import torch
 from stable_baselines3.common.callbacks import CallbackList
 
+from structured_layers.algorithms.argument_checks import check_integer, check_positive
 from structured_layers.algorithms.erl import UCBAllocation
-from structured_layers.errors import StructuredLayersError
 from structured_layers.integrations.evotorch.episodes import episode_seed
 
 from .erl import callback_list
-from .hybrid import Hybrid, check_steps
+from .hybrid import Hybrid
+from .learner_agreement import check_further, check_several, checked_discounts
 from .portfolio import Portfolio
 
 DISCOUNTS = (0.9, 0.99, 0.997, 0.9995)
@@ -31,8 +32,9 @@ class CERL(Hybrid):
     After Khadka et al. (arXiv 1905.00976).
 
     Args:
-        models: at least two off-policy models of one environment each; all act in that of the first
-            from now on, and the first owns logger and callbacks.
+        models: at least two off-policy models of one environment each, whose actors differ in their
+            trained values only; all act in the environment of the first from now on, and the first
+            owns logger and callbacks.
         steps_per_generation: environment steps of the learners, at least, in a generation; an
             episode that has begun is finished.
         gradient_steps_per_step: of every learner, for each environment step of the learners.
@@ -57,17 +59,11 @@ class CERL(Hybrid):
         **keywords: Any,
     ) -> None:
         """Check the models, let them share environment and buffer, and draw the population."""
-        check_steps(steps_per_generation)
-        if not 0 < gradient_steps_per_step < float("inf"):
-            raise StructuredLayersError(
-                f"gradient_steps_per_step must be positive, got {gradient_steps_per_step!r}"
-            )
-        if len(models) < 2:
-            raise StructuredLayersError(
-                f"CERL needs at least two learners, got {len(models)}; take ERL for one"
-            )
+        check_integer("steps_per_generation", steps_per_generation, 1)
+        check_positive("gradient_steps_per_step", gradient_steps_per_step)
+        check_several(models)
         super().__init__(models, **keywords)
-        self.steps_per_generation = steps_per_generation
+        self.steps_per_generation = int(steps_per_generation)
         self.gradient_steps_per_step = float(gradient_steps_per_step)
         seed = episode_seed(self.population.seed, (len(models),))
         self._generator = torch.Generator().manual_seed(seed)
@@ -75,6 +71,8 @@ class CERL(Hybrid):
             len(models), exploration=exploration, generator=self._generator
         )
         self._portfolio = Portfolio(self.models)
+        # For each learner, the steps of all of them at which it took its gradient steps last.
+        self._trained_at = [self.num_timesteps] * len(models)
 
     @classmethod
     def portfolio(
@@ -98,9 +96,13 @@ class CERL(Hybrid):
             learner: further arguments of the algorithm.
             seed: of the first learner and the population; each further learner has the next number.
             keywords: of the constructor.
+
+        Raises:
+            StructuredLayersError: a discount outside (0, 1], or ``learner`` names one or a seed.
         """
+        check_further(learner)
         models: list[Any] = []
-        for number, gamma in enumerate(discounts):
+        for number, gamma in enumerate(checked_discounts(discounts)):
             settings = copy.deepcopy(dict(learner or {}))  # noise is not shared
             own = None if seed is None else seed + number
             shared = models[0].get_env() if models else env
@@ -125,15 +127,19 @@ class CERL(Hybrid):
 
         The arguments are those of Stable-Baselines3. Callbacks see the first learner as their
         model, and every step of every learner. The last generation is finished, so that some steps
-        more may be taken. After Ctrl-C everything can be saved, and another ``learn`` goes on.
+        more may be taken. After Ctrl-C everything can be saved, and another ``learn`` goes on; with
+        ``reset_num_timesteps=False`` it takes the gradient steps that are owed, too.
         """
         callbacks = CallbackList([self._portfolio.counter(), *callback_list(callback)])
         with self._timed():
-            total, made = self._portfolio.set_up(
+            # Under this name progress bars look for the steps at which training ends.
+            total_timesteps, made = self._portfolio.set_up(
                 total_timesteps, callbacks, reset_num_timesteps, tb_log_name, progress_bar
             )
+            if reset_num_timesteps:
+                self._trained_at = [0] * len(self.models)
             made.on_training_start(locals(), globals())
-            while self.num_timesteps < total:
+            while self.num_timesteps < total_timesteps:
                 if not self._run_generation(made, log_interval):
                     break
             made.on_training_end()
@@ -152,15 +158,25 @@ class CERL(Hybrid):
             if not result.goes_on:
                 return False
         self._record_allocation()
-        steps = round(self.gradient_steps_per_step * (self.num_timesteps - before))
-        self._portfolio.train(steps)
+        self._train()
         return True
+
+    def _train(self) -> None:
+        """Let the learners take the gradient steps they owe, of interrupted generations too.
+
+        One that is interrupted in the middle of its steps will take all of them again.
+        """
+        now = self.num_timesteps
+        for number, last in enumerate(self._trained_at):
+            owed = round(self.gradient_steps_per_step * (now - last))
+            self._portfolio.train(number, owed)
+            self._trained_at[number] = now
 
     def _record_allocation(self) -> None:
         logger = self.models[0].logger
-        for number, model in enumerate(self.models):
-            logger.record(f"cerl/return_{model.gamma:g}", float(self.allocation.values[number]))
-            logger.record(f"cerl/rollouts_{model.gamma:g}", int(self.allocation.counts[number]))
+        for number in range(len(self.models)):  # discounts may be equal
+            logger.record(f"cerl/return_{number}", float(self.allocation.values[number]))
+            logger.record(f"cerl/rollouts_{number}", int(self.allocation.counts[number]))
 
     def arguments(self) -> dict[str, Any]:
         """Return the constructor's arguments as plain JSON values."""
@@ -175,13 +191,15 @@ class CERL(Hybrid):
         """Return what is not in the learners."""
         state = super().state_dict()
         generator = self._generator.get_state()
-        return {**state, "allocation": self.allocation.state_dict(), "generator": generator}
+        own = {"allocation": self.allocation.state_dict(), "generator": generator}
+        return {**state, **own, "trained_at": list(self._trained_at)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take up what :meth:`state_dict` returned."""
         super().load_state_dict(state)
         self.allocation.load_state_dict(state["allocation"])
         self._generator.set_state(state["generator"])
+        self._trained_at = [int(steps) for steps in state["trained_at"]]
 
     def best_learner(self) -> int:
         """Return the number of the learner whose rollouts earn most, 0 before any."""

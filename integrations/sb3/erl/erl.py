@@ -7,7 +7,9 @@ from typing import Any, Self, final
 
 from stable_baselines3.common.callbacks import BaseCallback, ConvertCallback
 
-from .hybrid import Hybrid, check_steps
+from structured_layers.algorithms.argument_checks import check_integer
+
+from .hybrid import Hybrid
 
 
 @final
@@ -28,7 +30,8 @@ class ERL(Hybrid):
         num_episodes: of each actor in each generation.
         sync_every: generations from one copy of the learner into the population to the next.
         settings: ``EvolutionSettings`` of selection and variation.
-        autoencoder: a ``NetworkAutoencoder``; the population then evolves codes of dense actors.
+        autoencoder: a ``NetworkAutoencoder`` or its folder; the population then evolves codes of
+            dense actors.
         refine_steps: with an autoencoder, steps that fit the code of each copy of the learner to
             what it does on the latest states of the replay buffer; 0 takes the encoder's code.
         env: what the population acts in, an id or a callable; None is the learner's environment.
@@ -44,9 +47,9 @@ class ERL(Hybrid):
 
     def __init__(self, model: Any, *, steps_per_generation: int = 1000, **keywords: Any) -> None:
         """Check the model and draw the population."""
-        check_steps(steps_per_generation)
+        check_integer("steps_per_generation", steps_per_generation, 1)
         super().__init__([model], **keywords)
-        self.steps_per_generation = steps_per_generation
+        self.steps_per_generation = int(steps_per_generation)
         self._next_at = 0
 
     @classmethod

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector
 
+from structured_layers.algorithms.argument_checks import check_integer
 from structured_layers.algorithms.erl import EvolutionSettings, layout_of, next_generation
 from structured_layers.algorithms.saved_states import check_kind, take_up_whole
 from structured_layers.errors import StructuredLayersError
@@ -90,21 +91,20 @@ class EvolvedPopulation:
             ("population_size", size, 2), ("num_episodes", num_episodes, 1),
             ("sync_every", sync_every, 1), ("refine_steps", refine_steps, 0), ("seed", seed, 0),
         ):  # fmt: skip
-            if not isinstance(value, int) or value < least:
-                raise StructuredLayersError(
-                    f"{name} must be an integer of at least {least}, got {value!r}"
-                )
+            check_integer(name, value, least)
         self.environment, self.simulator = environment, simulator
-        self.num_episodes, self.sync_every = num_episodes, sync_every
-        self.settings, self.autoencoder, self.seed = settings, autoencoder, seed
-        self.refine_steps = refine_steps
+        self.settings, self.autoencoder = settings, autoencoder
+        # Python's integers, which the saved arguments can hold; NumPy's were given, perhaps.
+        self.num_episodes, self.sync_every = int(num_episodes), int(sync_every)
+        self.refine_steps, self.seed = int(refine_steps), int(seed)
         self.generation, self.env_steps, self.seconds = 0, 0, 0.0
         self.elite: Tensor | None = None
         self._learner_rows: tuple[int, ...] = ()
         self._recording: RecordingSimulator | None = None
-        self._generator = torch.Generator().manual_seed(episode_seed(seed, (_SPAWN,)))
-        self.weights = first_actors(self.network_of(model), autoencoder, size, self._generator)
-        PopulationPolicy(self.network_of(model), self.weights)  # names what it cannot run
+        self._generator = torch.Generator().manual_seed(episode_seed(self.seed, (_SPAWN,)))
+        network = self.network_of(model)
+        self.weights = first_actors(network, autoencoder, int(size), self._generator)
+        PopulationPolicy(network, self.weights)  # names what it cannot run
 
     @property
     def size(self) -> int:
@@ -127,17 +127,18 @@ class EvolvedPopulation:
         """
         began = time.perf_counter()
         episodes, transitions = self._evaluate(models[0])
-        returns = torch.from_numpy(episodes.rewards + episodes.alive_bonus) / self.num_episodes
-        returns[torch.from_numpy(episodes.failed)] = torch.nan
+        returns = mean_returns(episodes, self.num_episodes)
         with interrupts_held():
-            kept = self._advance(returns, models, buffer)
-            add_transitions(buffer, transitions)
+            made = self._next(returns, models, buffer)
+            add_transitions(buffer, transitions)  # the last that can fail
             steps = int(episodes.steps.sum())
-            rows, self._learner_rows = self._learner_rows, kept.learner_rows
+            rows, self._learner_rows = self._learner_rows, made.learner_rows
+            self.weights, self.elite = made.weights, made.weights[0].clone()
+            self._generator.set_state(made.generator_state)
             seconds = time.perf_counter() - began
             self.generation, self.env_steps = self.generation + 1, self.env_steps + steps
             self.seconds += seconds
-        return Generation(returns, steps, rows, kept.num_kept, seconds)
+        return Generation(returns, steps, rows, made.num_kept, seconds)
 
     def _evaluate(self, model: Any) -> tuple[Rollouts, Transitions]:
         normalizer = normalizer_of(model)
@@ -155,22 +156,17 @@ class EvolvedPopulation:
         )
         return episodes, simulator.take()
 
-    def _advance(self, returns: Tensor, models: Sequence[Any], buffer: Any) -> _Kept:
-        """Replace the actors by the next generation, the last ones by learners if it is time."""
+    def _next(self, returns: Tensor, models: Sequence[Any], buffer: Any) -> _Next:
+        """Return the next generation, its last actors copies of learners if it is time."""
         layout = layout_of(self.network_of(models[0]))
-        before = self._generator.get_state()
-        try:
-            made = next_generation(self.weights, returns, layout, self.settings, self._generator)
-            weights = made.weights
-            rows: tuple[int, ...] = ()
-            if (self.generation + 1) % self.sync_every == 0:
-                weights, rows = self._with_learners(weights, made.num_elites, models, buffer)
-        except BaseException:
-            self._generator.set_state(before)
-            raise
+        generator = torch.Generator()
+        generator.set_state(self._generator.get_state())
+        made = next_generation(self.weights, returns, layout, self.settings, generator)
+        weights, rows = made.weights, tuple[int, ...]()
+        if (self.generation + 1) % self.sync_every == 0:
+            weights, rows = self._with_learners(weights, made.num_elites, models, buffer)
         kept = sum(row in made.parents.tolist() for row in self._learner_rows)
-        self.weights, self.elite = weights, made.weights[0].clone()
-        return _Kept(kept, rows)
+        return _Next(weights, rows, kept, generator.get_state())
 
     def _with_learners(
         self, weights: Tensor, num_elites: int, models: Sequence[Any], buffer: Any
@@ -243,9 +239,18 @@ class EvolvedPopulation:
         return {"size": self.size, "values": self.weights.shape[1], "seed": self.seed}
 
 
-class _Kept(NamedTuple):
-    num_kept: int
+class _Next(NamedTuple):
+    weights: Tensor
     learner_rows: tuple[int, ...]
+    num_kept: int
+    generator_state: Tensor
+
+
+def mean_returns(episodes: Rollouts, num_episodes: int) -> Tensor:
+    """Return the mean return of each actor (P,), the alive bonus included; NaN where it failed."""
+    returns = torch.from_numpy(episodes.rewards + episodes.alive_bonus) / num_episodes
+    returns[torch.from_numpy(episodes.failed)] = torch.nan
+    return returns
 
 
 def _vector(network: nn.Module) -> Tensor:

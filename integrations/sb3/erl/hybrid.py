@@ -15,8 +15,11 @@ from gymnasium import Env
 from numpy.typing import NDArray
 
 from structured_layers.algorithms.erl import EvolutionSettings, Mutation
+from structured_layers.algorithms.latent import NetworkAutoencoder
 from structured_layers.errors import StructuredLayersError
+from structured_layers.integrations.argument_values import shown
 from structured_layers.integrations.evotorch.episodes import drawn_seed
+from structured_layers.integrations.simulators.arguments import plain_config
 from structured_layers.policy import Policy
 
 from ..deployment import deployed_policy
@@ -55,8 +58,7 @@ class Hybrid(ABC):
         for model in models:
             check_learner(model)
         self.models = list(models)
-        given = None if env is None else Environment(env, dict(env_config or {}))
-        environment = given or environment_like(models[0])
+        environment = _environment(models[0], env, env_config)
         check_fits(environment, models[0], simulator)
         chosen = drawn_seed() if models[0].seed is None else models[0].seed
         self.population = EvolvedPopulation(
@@ -67,9 +69,9 @@ class Hybrid(ABC):
             num_episodes=num_episodes,
             sync_every=sync_every,
             settings=_settings(settings),
-            autoencoder=autoencoder,
+            autoencoder=_coder(autoencoder),
             refine_steps=refine_steps,
-            seed=int(chosen) if seed is None else seed,
+            seed=chosen if seed is None else seed,
         )
         self.seconds = 0.0
         self._began: float | None = None
@@ -147,15 +149,17 @@ class Hybrid(ABC):
 
         Args:
             path: of the folder.
-            env: the environment of the learners, with its VecNormalize if it had one.
+            env: the environment of the learners, with its VecNormalize if it had one, or its id.
             replay_buffer: whether to read the transitions. That file is a pickle: only from whom
                 you trust, as all of Stable-Baselines3's.
-            population_env: the callable that was given as ``env``, which no file holds.
+            population_env: the callable that was given as ``env``, which no file holds, with the
+                arguments that ``env_config`` had; needed if there was one.
             algorithm: the class of the learners, if it is none of Stable-Baselines3's.
             device: of the learners.
 
         Raises:
             CheckpointError: missing, cut off, changed, or not ours.
+            StructuredLayersError: an environment of other observations or actions.
         """
         loaded: Self = load_hybrid(
             cls, Path(path), env, population_env, algorithm, device, with_buffer=replay_buffer
@@ -228,9 +232,27 @@ def _settings(given: EvolutionSettings | Mapping[str, Any] | None) -> EvolutionS
         ) from error
 
 
-def check_steps(steps_per_generation: int) -> None:
-    """Refuse a number of steps between generations that cannot be."""
-    if not isinstance(steps_per_generation, int) or steps_per_generation < 1:
+def _environment(
+    model: Any,
+    env: str | Callable[..., Env[Any, Any]] | None,
+    env_config: Mapping[str, Any] | None,
+) -> Environment:
+    """Return what was named, or the learner's own environment."""
+    if env is not None:
+        return Environment(env, plain_config(env, env_config))
+    if env_config:
         raise StructuredLayersError(
-            f"steps_per_generation must be an integer of at least 1, got {steps_per_generation!r}"
+            "env_config is of the environment that env= names, and none is named; name one, or "
+            "leave env_config to take the learner's environment as it is"
         )
+    return environment_like(model)
+
+
+def _coder(given: Any) -> NetworkAutoencoder | None:
+    if given is None or isinstance(given, NetworkAutoencoder):
+        return given
+    if isinstance(given, (str, Path)):
+        return NetworkAutoencoder.load(given)
+    raise StructuredLayersError(
+        f"autoencoder must be a NetworkAutoencoder or the folder of one, got {shown(given)}"
+    )

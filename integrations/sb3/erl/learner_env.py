@@ -18,7 +18,7 @@ from stable_baselines3.common.vec_env import (
 )
 
 from structured_layers.errors import StructuredLayersError
-from structured_layers.integrations.simulators.arguments import CAMERA, TIME_LIMIT
+from structured_layers.integrations.simulators.arguments import CAMERA, TIME_LIMIT, plain_config
 
 from ..observations import environment_of
 
@@ -62,7 +62,7 @@ def environment_like(model: Any) -> Environment:
     config = {name: value for name, value in spec.kwargs.items() if name not in _DRAWING}
     if spec.max_episode_steps != gymnasium.spec(spec.id).max_episode_steps:
         config[TIME_LIMIT] = spec.max_episode_steps
-    return Environment(spec.id, config)
+    return Environment(spec.id, plain_config(spec.id, config))
 
 
 def _check_vectorized(env: VecEnv) -> None:

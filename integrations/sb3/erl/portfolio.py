@@ -12,10 +12,12 @@ from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
 
 from structured_layers.errors import StructuredLayersError
 
+from .learner_agreement import check_agreement
+
 EPISODE = TrainFreq(1, TrainFrequencyUnit.EPISODE)
 _HANDED_ON = (
     *("_last_obs", "_last_original_obs", "_last_episode_starts"),
-    *("num_timesteps", "_current_progress_remaining"),
+    *("num_timesteps", "_current_progress_remaining", "_episode_num"),
 )
 
 
@@ -35,7 +37,7 @@ class Portfolio:
     """Learners that take turns in the environment of the first, which owns logger and callbacks.
 
     Args:
-        models: of one observation and action space, with one environment (no several in parallel).
+        models: with actors of one form, and one environment each (no several in parallel).
 
     Raises:
         StructuredLayersError: learners that cannot share.
@@ -50,16 +52,8 @@ class Portfolio:
                 "CERL gives single episodes to its learners and needs one environment, got "
                 f"{env.num_envs} in parallel; make it with n_envs=1"
             )
+        check_agreement(models)
         for model in others:
-            if (model.observation_space, model.action_space) != (
-                first.observation_space,
-                first.action_space,
-            ):
-                raise StructuredLayersError(
-                    "the learners of CERL need the same observations and actions, got "
-                    f"{model.observation_space} and {model.action_space} beside "
-                    f"{first.observation_space} and {first.action_space}"
-                )
             if model.get_env() is not env:
                 model.set_env(env)
             model.replay_buffer = first.replay_buffer
@@ -113,12 +107,11 @@ class Portfolio:
         goes_on = bool(result.continue_training)
         return RolloutResult(self.episode_return if goes_on else math.nan, goes_on)
 
-    def train(self, gradient_steps: int) -> None:
-        """Let every learner take gradient steps, once there is enough to learn from."""
-        first = self._models[0]
-        for model in self._models:
-            if gradient_steps > 0 and first.num_timesteps > model.learning_starts:
-                model.train(batch_size=model.batch_size, gradient_steps=gradient_steps)
+    def train(self, number: int, gradient_steps: int) -> None:
+        """Let a learner take gradient steps, once there is enough to learn from."""
+        model = self._models[number]
+        if gradient_steps > 0 and self._models[0].num_timesteps > model.learning_starts:
+            model.train(batch_size=model.batch_size, gradient_steps=gradient_steps)
 
     def count_step(self, rewards: Any) -> None:
         """Take in a step of the learner that acts."""
@@ -138,8 +131,8 @@ class Portfolio:
         if learner is not first:
             first.ep_info_buffer.extend(learner.ep_info_buffer)
             learner.ep_info_buffer.clear()
-        episodes = sum(model._episode_num for model in self._models)
-        if log_interval is not None and episodes % log_interval == 0:
+        # All learners' episodes are counted together, as their steps are.
+        if log_interval is not None and first._episode_num % log_interval == 0:
             first.dump_logs()
 
 
