@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from autoencoder_cases import DRAWN, METHODS, Case, layer_sizes
+from autoencoder_cases import DRAWN, EVERY_SIZE, Case, layer_sizes
 from autoencoder_tables import ratios, sizes_in
 from machine import RESULTS, ROOT
 
@@ -75,11 +75,11 @@ def draw_returns(ax: Axes, case: Record) -> None:
 
 def draw_sizes(record: Record, path: Path) -> None:
     """Draw median and quartiles of the ratio over the latent size, a column for each layer."""
-    figure = new_figure(10.2, 3.6)
+    figure = new_figure(10.2, 4.0)
     axes = figure.subplots(1, 3, sharey=True)
     sizes = sizes_in(record)
     for column, (ax, title) in enumerate(zip(axes, TITLES, strict=True)):
-        lines = [(m, a) for m in METHODS for a in (False, True)]
+        lines = [(m, a) for m in EVERY_SIZE for a in (False, True)]
         for number, (method, aligned) in enumerate(lines):
             names = {
                 size: Case("all", "networks", layer_sizes(size)[column], aligned, method).name
@@ -103,7 +103,8 @@ def draw_sizes(record: Record, path: Path) -> None:
         ax.set(title=title, xlabel=f"latent size{note}")
         ax.grid(alpha=0.3)
     axes[0].set(ylabel="decoded return / input return", ylim=(0, None))
-    axes[2].legend(frameon=False, fontsize=7)
+    handles, labels = axes[2].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=8)
     save_figure(figure, path)
 
 
