@@ -146,7 +146,7 @@ def test_a_state_of_other_decoders_changes_nothing(kind: str) -> None:
 
 
 @pytest.mark.xdist_group("ray")
-def test_actors_change_no_bit() -> None:
+def test_actors_change_no_bit(ray_session: None) -> None:
     found = []
     for num_actors in (0, 2):
         problem = make_problem(num_actors=num_actors)

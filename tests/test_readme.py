@@ -44,6 +44,7 @@ TABLE_PAGES = (
     "docs/gradient_sensing.md",
     "docs/controllers.md",
     "docs/better_search.md",
+    "docs/erl.md",
     "docs/es_enas_results.md",
     "docs/latent_evolution.md",
     "docs/simulation.md",
@@ -110,6 +111,7 @@ def test_python_blocks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     for line in lines:
         words = [tiny.get(before, word) for before, word in zip(line, line[1:], strict=False)]
         assert structured_layers([*words, "--popsize", "2", "--center-evaluations", "1"]) == 0
+    (tmp_path / "benchmarks").symlink_to(ROOT / "benchmarks")  # whose policies are read
     run_python_blocks(README)
 
 
