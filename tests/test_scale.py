@@ -99,7 +99,8 @@ def test_what_travels_does_not_grow_with_the_network(ray_session, monkeypatch):
         search = ES(problem, popsize=60, stdev_init=0.1, seed=0)
         search.step()
     small, large = sent
-    assert small == large
+    # PyTorch's pickles hold addresses in decimal digits, of which there are not always as many.
+    assert all(abs(a - b) < 16 for a, b in zip(small, large, strict=True))
     assert max(small) < 40 * 30 + 2000  # a seed for each candidate, and what all share
 
 

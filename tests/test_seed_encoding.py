@@ -70,7 +70,8 @@ def test_what_an_actor_is_told_does_not_grow_with_the_weights() -> None:
         offspring = lineages.describe(children)
         told = dataclasses.replace(offspring, center=offspring.center.new_empty(0))
         sizes.append(len(pickle.dumps(told)))
-    assert sizes[0] == sizes[1]
+    # PyTorch's pickles hold addresses in decimal digits, of which there are not always as many
+    assert abs(sizes[0] - sizes[1]) < 16
 
 
 @pytest.mark.parametrize("name", CROSSOVERS)
