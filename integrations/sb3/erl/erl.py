@@ -26,18 +26,23 @@ class ERL(Hybrid):
             actions. Its policy may be structured; one with latent layers evolves codes.
         steps_per_generation: environment steps of the learner from one generation of the population
             to the next.
-        population_size: how many actors, at least 2.
-        num_episodes: of each actor in each generation.
-        sync_every: generations from one copy of the learner into the population to the next.
-        settings: ``EvolutionSettings`` of selection and variation.
-        autoencoder: a ``NetworkAutoencoder`` or its folder; the population then evolves codes of
-            dense actors.
-        refine_steps: with an autoencoder, steps that fit the code of each copy of the learner to
-            what it does on the latest states of the replay buffer; 0 takes the encoder's code.
-        env: what the population acts in, an id or a callable; None is the learner's environment.
-        env_config: arguments of ``env``.
-        simulator: as in ``make_simulator``.
-        seed: of the population; None is the model's.
+        keywords: of the population, see below.
+
+    The keywords:
+
+    - ``population_size``: how many actors, at least 2; 10 unless given.
+    - ``num_episodes``: of each actor in each generation; 1.
+    - ``sync_every``: generations from one copy of the learner into the population to the next; 1.
+    - ``settings``: ``EvolutionSettings`` of selection and variation, or a mapping of its fields.
+    - ``autoencoder``: a ``NetworkAutoencoder`` or its folder; the population then evolves codes of
+      dense actors.
+    - ``refine_steps``: with an autoencoder, steps that fit the code of each copy of the learner to
+      what it does on the latest states of the replay buffer; 100. 0 takes the encoder's code.
+    - ``env``: what the population acts in, an id or a callable; the learner's environment unless
+      given.
+    - ``env_config``: arguments of ``env``.
+    - ``simulator``: as in ``make_simulator``.
+    - ``seed``: of the population; the model's unless given.
 
     Examples:
         >>> from stable_baselines3 import TD3
