@@ -23,6 +23,7 @@ from erl_learners import CRITIC, ENV, HIDDEN
 from erl_methods import METHODS, Trained
 from folder_digest import folder_digest
 from machine import PACKAGES, RESULTS, ROOT, describe_origin
+from planned_records import open_runs
 
 from structured_layers.files import write_json
 from structured_layers.integrations.evotorch.evaluation import evaluate_policy
@@ -48,13 +49,9 @@ def main() -> None:
     parser.add_argument("--list", action="store_true")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    for seed in args.seeds:
-        for method in args.only:
-            name = f"hopper-{method}-seed{seed}"
-            is_done = (GROUP / name / "record.json").exists()
-            print(name, "done" if is_done else "", flush=True)
-            if not args.list and not is_done:
-                run(name, method, seed, args)
+    for name, method, seed in open_runs(GROUP, args.only, args.seeds):
+        if not args.list:
+            run(name, method, seed, args)
 
 
 def run(name: str, method: str, seed: int, args: argparse.Namespace) -> None:

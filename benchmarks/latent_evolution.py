@@ -25,6 +25,7 @@ import torch
 from folder_digest import folder_digest
 from latent_evolution_methods import ENV, METHODS, make_search, needs_autoencoder
 from machine import RESULTS, ROOT, describe_origin
+from planned_records import open_runs
 
 from structured_layers import to_dense
 from structured_layers.algorithms import ES, GA
@@ -67,13 +68,9 @@ def main() -> None:
     if args.draw:
         print(draw(GROUP, PICTURE))
         return
-    for seed in args.seeds:
-        for method in args.only:
-            name = f"hopper-{method}-seed{seed}"
-            is_done = (GROUP / name / "record.json").exists()
-            print(name, "done" if is_done else "", flush=True)
-            if not args.list and not is_done:
-                run(name, method, seed, args)
+    for name, method, seed in open_runs(GROUP, args.only, args.seeds):
+        if not args.list:
+            run(name, method, seed, args)
 
 
 def run(name: str, method: str, seed: int, args: argparse.Namespace) -> None:

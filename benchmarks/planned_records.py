@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from machine import RESULTS, ROOT
@@ -44,3 +45,16 @@ def record_planned(group: str, runs: Iterable[Planned], *, only: str, just_list:
             if code:
                 return code
     return 0
+
+
+def open_runs(
+    group: Path, methods: Sequence[str], seeds: Sequence[int]
+) -> Iterator[tuple[str, str, int]]:
+    """Print all runs of Hopper, and yield name, method and seed of those without a record."""
+    for seed in seeds:
+        for method in methods:
+            name = f"hopper-{method}-seed{seed}"
+            is_done = (group / name / "record.json").exists()
+            print(name, "done" if is_done else "", flush=True)
+            if not is_done:
+                yield name, method, seed

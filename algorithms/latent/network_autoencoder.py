@@ -237,7 +237,10 @@ class NetworkAutoencoder:
             parameter.copy_(parameters[name])
         for name, coder in self.autoencoders.items():
             linear = network.get_submodule(name)
-            assert isinstance(linear, nn.Linear)
+            if not isinstance(linear, nn.Linear):
+                raise StructuredLayersError(
+                    f"layer {name!r} must be an nn.Linear to be encoded, got {linear}"
+                )
             layer = LatentLinear(
                 linear.in_features,
                 linear.out_features,

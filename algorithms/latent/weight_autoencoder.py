@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -125,12 +125,11 @@ class WeightAutoencoder(nn.Module):
             decoder: (out·in, latent_size).
         """
         for last, path, matrix in (
-            (self.encoder[-1], self.encoder_path, encoder),
-            (self.decoder.layers[-1], self.decoder.linear_path, decoder),
+            (cast("nn.Linear", self.encoder[-1]), self.encoder_path, encoder),
+            (cast("nn.Linear", self.decoder.layers[-1]), self.decoder.linear_path, decoder),
         ):
-            assert isinstance(last, nn.Linear)
-            last.weight.zero_()
-            last.bias.zero_()
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
             (last if path is None else path).weight.copy_(matrix)
 
     @torch.no_grad()
@@ -143,17 +142,15 @@ class WeightAutoencoder(nn.Module):
         codes = self.encode(weights)
         mean, std = codes.mean(dim=0), codes.std(dim=0, correction=0)
         std = torch.where(std > 1e-6 * std.max().clamp(min=1e-12), std, torch.ones_like(std))
-        last, first = self.encoder[-1], self.decoder.layers[0]
-        assert isinstance(last, nn.Linear) and isinstance(first, nn.Linear)
+        last, first = cast("nn.Linear", self.encoder[-1]), cast("nn.Linear", self.decoder.layers[0])
         last.weight.div_(std[:, None])
         last.bias.sub_(mean).div_(std)
         if self.encoder_path is not None:
             self.encoder_path.weight.div_(std[:, None])
         first.bias.add_(first.weight @ mean)
         first.weight.mul_(std)
-        path, out = self.decoder.linear_path, self.decoder.layers[-1]
+        path, out = self.decoder.linear_path, cast("nn.Linear", self.decoder.layers[-1])
         if path is not None:
-            assert isinstance(out, nn.Linear)
             out.bias.add_(path.weight @ mean)
             path.weight.mul_(std)
 

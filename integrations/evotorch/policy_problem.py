@@ -52,8 +52,7 @@ class PolicyProblem(CrewedProblem):
         network: the policy, see :class:`~structured_layers.PopulationPolicy` for what it may hold.
         search_space: None keeps the network's own structure.
         simulator: a name that :func:`~..simulators.make_simulator` knows.
-        observation_normalization: whether observations are centred and scaled; a mean and a
-            standard deviation, arrays (obs,), are statistics that never change.
+        observation_normalization: whether they are normalised, or fixed (mean, std), (obs,) each.
         alive_bonus: whether the fitness contains the reward for being alive.
         num_episodes: per candidate; the fitness is their mean.
         episode_length: steps after which an episode is cut; None is 1000, or the environment's own

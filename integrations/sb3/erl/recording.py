@@ -9,6 +9,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import ArrayLike, NDArray
 
+from structured_layers.errors import StructuredLayersError
 from structured_layers.integrations.simulators import Simulator
 from structured_layers.integrations.simulators.base import Slots, StepResult
 
@@ -62,7 +63,10 @@ class RecordingSimulator(Simulator):
         """Take over what the inner simulator says of its environment."""
         super().__init__(inner.capacity)
         space = inner.action_space
-        assert isinstance(space, spaces.Box)
+        if not isinstance(space, spaces.Box):
+            raise StructuredLayersError(
+                f"transitions are recorded of actions in a Box, this environment's are {space}"
+            )
         self.observation_size = inner.observation_size
         self.observation_shape = inner.observation_shape
         self.time_limit = inner.time_limit
